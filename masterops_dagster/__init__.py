@@ -1,0 +1,1 @@
+"""masterops: business systems into PostgreSQL, KPIs on top, kept fresh and watched by Dagster."""

@@ -1,0 +1,186 @@
+"""The one place that reads the environment. Every setting is listed, with its default, in `.env.example`.
+
+`local` (the default) may use the embedded PostgreSQL and the stand-in world; `staging` and `production` may not:
+there a missing credential is an error that names the variable.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from dotenv import dotenv_values
+from pydantic import AliasChoices, Field, SecretStr
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from masterops_dagster.businesses import ACCOUNTS, Account
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+
+CREDENTIALS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "hubspot": (("access_token",), ("client_id", "client_secret", "refresh_token")),
+    "unleashed": (("api_id", "api_key"),),
+    "woocommerce": (("base_url", "consumer_key", "consumer_secret"),),
+}
+"""The sets of credentials that a system accepts, the first one preferred. Each is the end of an environment
+variable's name: `UNLEASHED_TEELIXIR_API_ID`."""
+
+BASE_URLS: dict[str, str] = {
+    "hubspot": "https://api.hubapi.com",
+    "unleashed": "https://api.unleashedsoftware.com",
+}
+"""Where each system lives, if all its accounts share a host; `<ACCOUNT>_BASE_URL` overrides it."""
+
+
+class MissingCredential(LookupError):
+    """An account can't be reached because variables are not set; the message names them."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountAccess:
+    """How to reach one account. `simulated` says that the stand-in world answers there, not the system itself."""
+
+    account: Account
+    base_url: str
+    simulated: bool
+    secrets: Mapping[str, SecretStr] = field(repr=False)
+
+    def secret(self, name: str) -> str:
+        """The value of one credential. Raises `MissingCredential` naming its variable."""
+        if name not in self.secrets:
+            raise MissingCredential(f"{_variable(self.account, name)} is not set")
+        return self.secrets[name].get_secret_value()
+
+
+class _AccountVariables(PydanticBaseSettingsSource):
+    """Collects `<ACCOUNT>_<CREDENTIAL>` variables, from the process and `.env`, into `Settings.accounts`."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        env_file = self.config.get("env_file")
+        variables: dict[str, str | None] = dict(dotenv_values(str(env_file))) if env_file else {}
+        variables.update(os.environ)
+        accounts: dict[str, dict[str, str]] = {}
+        for account in ACCOUNTS:
+            names = {name for accepted in CREDENTIALS[account.system] for name in accepted} | {
+                "base_url",
+                "client_secret",
+            }
+            found = {name: value for name in names if (value := variables.get(_variable(account, name)))}
+            if found:
+                accounts[account.key] = found
+        return {"accounts": accounts}
+
+
+class Settings(BaseSettings):
+    """All settings. Environment variables carry the prefix `MASTEROPS_`, except where an alias is given."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="MASTEROPS_", env_file=PROJECT_ROOT / ".env", extra="ignore", frozen=True
+    )
+
+    env: Literal["local", "staging", "production"] = "local"
+    state_dir: Path = PROJECT_ROOT / ".masterops"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["console", "json"] = "console"
+
+    supabase_db_url: SecretStr | None = Field(None, validation_alias=AliasChoices("SUPABASE_DB_URL"))
+    dagster_db_url: SecretStr | None = Field(None, validation_alias=AliasChoices("DAGSTER_DB_URL"))
+    postgres_bin_dir: Path | None = None
+    database_pool_size: int = Field(4, ge=1, le=50)
+
+    webserver_port: int = Field(3000, ge=0, le=65535)
+    """Where `masterops up` would like the Dagster UI; if it is taken the next free one is used and printed."""
+
+    hubspot_api_version: str = "2026-09"
+    hubspot_requests_per_10_seconds: int = Field(100, ge=1)
+    hubspot_search_requests_per_second: int = Field(5, ge=1)
+    hubspot_requests_per_day: int = Field(250_000, ge=1)
+    unleashed_requests_per_5_minutes: int = Field(300, ge=1)
+    unleashed_page_size: int = Field(500, ge=1, le=1000)
+    woocommerce_requests_per_second: int = Field(10, ge=1)
+
+    cursor_overlap_minutes: int = Field(10, ge=0)
+    """How far a live run reads back behind its cursor: search indexes lag, clocks differ, rows commit late."""
+    request_timeout_seconds: float = Field(30.0, gt=0)
+    request_deadline_seconds: float = Field(300.0, gt=0)
+    """How long one request may take in all, waiting for budget and retries included."""
+    max_run_minutes: int = Field(120, ge=1)
+
+    accounts: dict[str, dict[str, SecretStr]] = Field(default_factory=dict)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, _AccountVariables(settings_cls), env_settings, dotenv_settings
+
+    # ---- places under the state folder
+
+    @property
+    def clock_file(self) -> Path:
+        """`{"offset_seconds": float}`, written by `masterops world new-day`; absent means no offset."""
+        return self.state_dir / "world" / "clock.json"
+
+    @property
+    def world_endpoints_file(self) -> Path:
+        """`{account key: {"base_url": …, <credential>: …}}`, mode 0600, written by the stand-in world at its start."""
+        return self.state_dir / "world" / "endpoints.json"
+
+    @property
+    def postgres_dir(self) -> Path:
+        """Data folder, password and port of the embedded server."""
+        return self.state_dir / "postgres"
+
+    @property
+    def embedded_database(self) -> bool:
+        """Whether the embedded server is used; never true outside `local`."""
+        return self.supabase_db_url is None and self.env == "local"
+
+    # ---- accounts
+
+    def access(self, account: Account) -> AccountAccess:
+        """How to reach the account: by its own credentials, else, in `local`, the stand-in world.
+
+        Raises `MissingCredential`, naming the variables, where neither is there.
+        """
+        given = self.accounts.get(account.key, {})
+        for accepted in CREDENTIALS[account.system]:
+            if all(name in given for name in accepted):
+                base_url = given["base_url"].get_secret_value() if "base_url" in given else BASE_URLS[account.system]
+                return AccountAccess(account, base_url, simulated=False, secrets=given)
+        if self.env == "local" and not given and self.world_endpoints_file.exists():
+            stand_in: dict[str, str] | None = json.loads(self.world_endpoints_file.read_text()).get(account.key)
+            if stand_in is not None:
+                secrets = {name: SecretStr(value) for name, value in stand_in.items()}
+                return AccountAccess(account, stand_in["base_url"], simulated=True, secrets=secrets)
+        wanted = " or ".join(
+            ", ".join(_variable(account, name) for name in accepted) for accepted in CREDENTIALS[account.system]
+        )
+        hint = (
+            "; without any of them the stand-in world would answer, once `make up` runs" if self.env == "local" else ""
+        )
+        raise MissingCredential(f"account {account.key} has no credentials: set {wanted}{hint}")
+
+
+def _variable(account: Account, name: str) -> str:
+    return f"{account.key}_{name}".upper()
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process, read once; `settings.cache_clear()` reads them anew."""
+    return Settings()
