@@ -22,7 +22,7 @@ OBJECT = columns(
 
 
 def crm_object(name: str, description: str, properties: tuple[Column, ...]) -> Stream:
-    """A stream of CRM objects: listed on the first load, searched by modification afterwards, by creation in a backfill."""
+    """CRM objects: listed on the first load, searched by modification afterwards, by creation in a backfill."""
     return Stream(
         name,
         resource=name,

@@ -74,7 +74,8 @@ INGEST_COLUMNS = (
     Column("_load_id", Type.INTEGER, ""),
 )
 """Columns that ingest adds to every table: fields that no column names; when the row was found gone; business time
-of the load; `ops.loads.load_id`. Children also carry `_parent_version`, their parent's `modified` when they were read."""
+of the load; `ops.loads.load_id`. Children also carry `_parent_version`, their parent's `modified` when they were
+read."""
 
 
 def columns(prefix: str = "", /, **kinds: Type | tuple[Type, str]) -> tuple[Column, ...]:

@@ -146,11 +146,13 @@ STREAMS = (
         key=("product_id", "id"),
         parent="products",
         parent_key="product_id",
-        columns=(Column("product_id", INTEGER, ""),)
-        + DATES
-        + STOCK
-        + COST
-        + columns(price=DECIMAL, regular_price=DECIMAL, attributes=JSON),
+        columns=(
+            Column("product_id", INTEGER, ""),
+            *DATES,
+            *STOCK,
+            *COST,
+            *columns(price=DECIMAL, regular_price=DECIMAL, attributes=JSON),
+        ),
         description="Variations of variable products, asked for product by product.",
     ),
     Stream(

@@ -1,0 +1,47 @@
+"""Every stream of every system, and what the raw table of each looks like."""
+
+from __future__ import annotations
+
+from masterops_dagster.businesses import Account
+from masterops_dagster.sources import hubspot, unleashed, woocommerce
+from masterops_dagster.sources.stream import INGEST_COLUMNS, Column, Stream, Type
+
+STREAMS: dict[str, tuple[Stream, ...]] = {
+    "hubspot": hubspot.STREAMS,
+    "unleashed": unleashed.STREAMS,
+    "woocommerce": woocommerce.STREAMS,
+}
+"""By system; the accounts of one system have the same streams."""
+
+PARENT_VERSION = Column("_parent_version", Type.TIMESTAMP, "")
+"""On children: their parent's `modified` at the time they were read; rows older than their parent are gone there."""
+
+
+def streams(account: Account) -> tuple[Stream, ...]:
+    """The streams of an account, parents before their children."""
+    return STREAMS[account.system]
+
+
+def stream(account: Account, name: str) -> Stream:
+    """The account's stream of that name. Raises `KeyError` naming the known ones."""
+    for candidate in streams(account):
+        if candidate.name == name:
+            return candidate
+    raise KeyError(
+        f"account {account.key} has no stream {name!r}; it has {', '.join(s.name for s in streams(account))}"
+    )
+
+
+def children(account: Account, parent: Stream) -> tuple[Stream, ...]:
+    """The streams that are read with that parent."""
+    return tuple(child for child in streams(account) if child.parent == parent.name)
+
+
+def table_columns(stream: Stream) -> tuple[Column, ...]:
+    """All columns of the stream's raw table, in order: its own, then those that ingest adds."""
+    return stream.columns + INGEST_COLUMNS + ((PARENT_VERSION,) if stream.parent else ())
+
+
+def asset_key(account: Account, stream: Stream) -> tuple[str, ...]:
+    """`("raw", "unleashed", "teelixir", "sales_orders")`: the stream's key in Dagster and in dbt's sources."""
+    return (*account.asset_prefix, stream.name)
