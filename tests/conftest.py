@@ -1,0 +1,133 @@
+"""Shared fixtures: a real PostgreSQL per test process, a migrated database per test, a state folder of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.rows import TupleRow
+
+from masterops_dagster import settings as settings_module
+from masterops_dagster.businesses import ACCOUNTS
+from masterops_dagster.database import connection, migrations, server
+
+TEMPLATE = "migrated"
+POSTGRES_15 = "MASTEROPS_TEST_POSTGRES_15_BIN_DIR"
+POSTGRES_15_PLACES = (
+    Path("/usr/lib/postgresql/15/bin"),
+    Path("/usr/pgsql-15/bin"),
+    Path("/opt/homebrew/opt/postgresql@15/bin"),
+)
+
+
+def postgres_15_programs() -> Path | None:
+    """The folder of PostgreSQL 15's programs on this machine, or None."""
+    named = os.environ.get(POSTGRES_15)
+    places = (Path(named),) if named else POSTGRES_15_PLACES
+    return next((place for place in places if (place / "postgres").exists()), None)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out the tests whose programs are not installed; the summary says which and what to install."""
+    if postgres_15_programs() is None:
+        left_out = [item for item in items if item.get_closest_marker("postgres15")]
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
+        config.stash[LEFT_OUT] = len(left_out)
+
+
+LEFT_OUT = pytest.StashKey[int]()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Says what was left out."""
+    if config.stash.get(LEFT_OUT, 0):
+        terminalreporter.write_line(
+            f"{config.stash[LEFT_OUT]} tests left out: PostgreSQL 15 was not found. Install it (Debian: apt-get "
+            f"install postgresql-15) or name the folder of its programs in {POSTGRES_15}."
+        )
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[server.Server]:
+    """The embedded server of this test process, with the template database, migrated, in it."""
+    directory = tmp_path_factory.mktemp("postgres") / "server"
+    running = server.start(directory)
+    _create_database(running, TEMPLATE)
+    migrations.migrate(running.url_of(TEMPLATE))
+    yield running
+    server.stop(directory, mode="immediate")
+
+
+@pytest.fixture(scope="session")
+def postgres_15_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[server.Server]:
+    """A server of PostgreSQL 15, the oldest that is supported; for tests marked `postgres15`."""
+    directory = tmp_path_factory.mktemp("postgres15") / "server"
+    yield server.start(directory, bin_dir=postgres_15_programs())
+    server.stop(directory, mode="immediate")
+
+
+@pytest.fixture
+def database_url(postgres_server: server.Server) -> Iterator[str]:
+    """The URL of a migrated database that only this test uses."""
+    yield from _fresh_database(postgres_server, TEMPLATE)
+
+
+@pytest.fixture(scope="module")
+def module_database_url(postgres_server: server.Server) -> Iterator[str]:
+    """The URL of a migrated database that the tests of a module share."""
+    yield from _fresh_database(postgres_server, TEMPLATE)
+
+
+@pytest.fixture
+def empty_database_url(postgres_server: server.Server) -> Iterator[str]:
+    """The URL of a database without any migration."""
+    yield from _fresh_database(postgres_server, "template1")
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[psycopg.Connection[TupleRow]]:
+    """An autocommitting connection to this test's database."""
+    with connection.connect(database_url) as opened:
+        yield opened
+
+
+@pytest.fixture
+def state_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> Iterator[Path]:
+    """A state folder of this test's own; settings point to it and to this test's database, and to no real account."""
+    state = tmp_path / "state"
+    state.mkdir(mode=0o700)
+    _forget_accounts(monkeypatch)
+    monkeypatch.setenv("MASTEROPS_STATE_DIR", str(state))
+    monkeypatch.setenv("SUPABASE_DB_URL", database_url)
+    settings_module.settings.cache_clear()
+    yield state
+    connection.close_pools()
+    settings_module.settings.cache_clear()
+
+
+def _forget_accounts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Takes `.env` and every variable of an account away, so that no test can reach a real system."""
+    monkeypatch.setitem(settings_module.Settings.model_config, "env_file", None)
+    prefixes = tuple(f"{account.key}_".upper() for account in ACCOUNTS)
+    for name in list(os.environ):
+        if name.upper().startswith((*prefixes, "MASTEROPS_", "DAGSTER_DB_URL")):
+            monkeypatch.delenv(name)
+
+
+def _fresh_database(running: server.Server, template: str) -> Iterator[str]:
+    name = f"test_{os.urandom(6).hex()}"
+    _create_database(running, name, template)
+    yield running.url_of(name)
+    with connection.connect(running.url_of("postgres")) as admin:
+        admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+
+def _create_database(running: server.Server, name: str, template: str = "template1") -> None:
+    with connection.connect(running.url_of("postgres")) as admin:
+        command = sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(template))
+        admin.execute(command)
