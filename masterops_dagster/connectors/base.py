@@ -1,0 +1,644 @@
+"""What every connector stands on: one HTTP client per account that keeps to its budget and tries again where it helps.
+
+    with Unleashed(...) as unleashed:                       # a Connector
+        for page in unleashed.read("SalesOrders"): ...      # the face that ingest knows: `StreamReader`
+
+A system's class says how to sign, where its limits are, and how to read its errors; sending, budget, deadline, retries,
+circuit breaker and telemetry are here. A connector may be used by many threads at once.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import random
+import re
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from email.utils import parsedate_to_datetime
+from ssl import SSLContext
+from typing import ClassVar, NoReturn, Protocol, Self, TypeVar
+from urllib.parse import quote, urlsplit
+
+import httpx
+import msgspec
+import stamina
+from purgatory import SyncCircuitBreakerFactory
+from purgatory.domain.model import OpenedState
+
+from masterops_dagster.connectors.auth import TokenRefused
+from masterops_dagster.connectors.budget import Budget, BudgetTimeout, InMemoryBudget, Lease, Window
+from masterops_dagster.connectors.errors import (
+    AuthenticationError,
+    CircuitOpen,
+    Conflict,
+    ConnectorError,
+    DeadlineExceeded,
+    MalformedResponse,
+    NotFound,
+    PermissionDenied,
+    RateLimited,
+    Rejected,
+    Unavailable,
+)
+from masterops_dagster.connectors.telemetry import OK, REPAIRED, NullSink, RequestEvent, TelemetrySink
+
+Record = dict[str, object]
+"""One JSON object as the system sent it; numbers with a fraction are `Decimal`."""
+
+A = TypeVar("A")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some records, in the system's order. `total` is the system's count of all that match, None where it has none."""
+
+    items: list[Record]
+    total: int | None = None
+
+
+class StreamReader(Protocol):
+    """What ingest needs of a connector. Records may come more than once, when rows move between pages meanwhile.
+
+    All methods raise `ConnectorError`s. `requests` is how many HTTP requests were sent so far.
+    """
+
+    @property
+    def requests(self) -> int: ...
+
+    def read(
+        self,
+        resource: str,
+        *,
+        modified_since: datetime | None = None,
+        created_from: datetime | None = None,
+        created_to: datetime | None = None,
+        properties: Sequence[str] = (),
+        archived: bool = False,
+    ) -> Iterator[Page]:
+        """All rows; or those modified at or after a moment; or those with their business date in [from, to)."""
+        ...
+
+    def read_children(self, resource: str, parent_ids: Sequence[str | int]) -> Iterator[Page]:
+        """The children of these parents, where the system wants to be asked for them."""
+        ...
+
+    def count(self, resource: str) -> int | None:
+        """How many live rows the system says it has; None where it doesn't say."""
+        ...
+
+    def keys(self, resource: str) -> Iterator[Sequence[object]]:
+        """The keys of all live rows, as cheaply as the system allows; a tuple where a key has several parts."""
+        ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A successful answer. `data` is the decoded JSON (None if the body is empty)."""
+
+    status: int
+    headers: httpx.Headers
+    data: object
+    correlation_id: str | None
+
+    def object(self) -> Record:
+        """The body as a JSON object. Raises `TypeError` otherwise."""
+        if not isinstance(self.data, dict):
+            raise TypeError(f"expected a JSON object, got {_json_kind(self.data)}")
+        return self.data
+
+    def array(self) -> list[Record]:
+        """The body as an array of JSON objects. Raises `TypeError` otherwise."""
+        if not isinstance(self.data, list) or not all(isinstance(item, dict) for item in self.data):
+            raise TypeError(f"expected an array of JSON objects, got {_json_kind(self.data)}")
+        return self.data
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What an error answer means, as the system's class reads it.
+
+    `kind` overrides the class that follows from the status; `scope` names the window that a 429 is about;
+    `retry_after` (seconds) is a hint that isn't in the `Retry-After` header; `retryable` overrides the class's.
+    """
+
+    detail: str
+    correlation_id: str | None = None
+    kind: type[ConnectorError] | None = None
+    scope: str = ""
+    retry_after: float | None = None
+    retryable: bool | None = None
+    advice: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LimitNews:
+    """What an answer's headers say about a window of the budget; see `Budget.adapt`."""
+
+    window: str
+    limit: int | None = None
+    remaining: int | None = None
+    reset_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long and how often to try. All times in seconds.
+
+    `timeout` bounds one request's silence, `deadline` a whole operation: budget, all tries and pauses included. A pause
+    is drawn evenly from [0, min(pause_max, pause x 2^(try-1))] (full jitter), unless the system says how long to wait.
+    `failures` operations in a row that failed in spite of it open the circuit for `recovery` seconds.
+    """
+
+    timeout: float = 30.0
+    deadline: float = 300.0
+    attempts: int = 7
+    pause: float = 0.5
+    pause_max: float = 30.0
+    failures: int = 5
+    recovery: float = 30.0
+
+
+class Connector:
+    """One account at one system.
+
+    `windows` are the budget windows in which every request counts. `parallel` is how many requests may be under way at
+    once in `in_order`. `verify` is handed to httpx (a private authority's context); `base_url` has no slash at its end.
+    Subclasses override the hooks: `explain`, `limit_news`, `clean`.
+    """
+
+    system: ClassVar[str]
+    repeatable_methods: ClassVar[frozenset[str]] = frozenset({"GET", "HEAD", "PUT", "DELETE"})
+
+    def __init__(
+        self,
+        base_url: str,
+        account: str,
+        auth: httpx.Auth,
+        *,
+        windows: Sequence[Window],
+        budget: Budget | None = None,
+        sink: TelemetrySink | None = None,
+        patience: Patience | None = None,
+        parallel: int = 4,
+        headers: Mapping[str, str] | None = None,
+        verify: SSLContext | bool = True,
+    ) -> None:
+        self.base_url = base_url.rstrip("/")
+        self.account = account
+        self.windows = tuple(windows)
+        self.parallel = parallel
+        self.patience = patience or Patience()
+        self._budget: Budget = budget or InMemoryBudget()
+        self._sink: TelemetrySink = sink or NullSink()
+        loopback = (urlsplit(base_url).hostname or "") in {"127.0.0.1", "localhost", "::1"}
+        self._client = httpx.Client(
+            auth=auth,
+            headers={"Accept": "application/json", "User-Agent": "masterops", **(headers or {})},
+            limits=httpx.Limits(max_connections=parallel * 4, max_keepalive_connections=parallel * 2),
+            verify=verify,
+            trust_env=not loopback,
+        )
+        self._breaker = SyncCircuitBreakerFactory(
+            default_threshold=self.patience.failures,
+            default_ttl=self.patience.recovery,
+            exclude=[(BaseException, lambda error: not isinstance(error, Unavailable | MalformedResponse))],
+        ).get_breaker(account)
+        self._breaker_lock = threading.Lock()
+        self._requests = 0
+        self._requests_lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections; the connector can't be used afterwards."""
+        self._client.close()
+
+    @property
+    def requests(self) -> int:
+        """How many HTTP requests were sent so far, retries included."""
+        return self._requests
+
+    # ---- what a system's class says about its system
+
+    def explain(self, status: int, headers: httpx.Headers, body: object) -> Explanation:
+        """Read an error answer; `body` is decoded JSON, or text (HTML reduced to its title) where it isn't JSON."""
+        detail = str(body.get("message") or body) if isinstance(body, dict) else str(body or "no message")
+        return Explanation(detail)
+
+    def limit_news(self, headers: httpx.Headers) -> Iterable[LimitNews]:
+        """What any answer's headers say about the limits."""
+        return ()
+
+    def clean(self, body: bytes) -> bytes:
+        """The JSON text of a successful answer, with the system's own peculiarities put right."""
+        return body
+
+    # ---- sending
+
+    def request(
+        self,
+        method: str,
+        template: str,
+        *,
+        operation: str,
+        path: Mapping[str, str | int] | None = None,
+        params: Mapping[str, str | int] | None = None,
+        json: object = None,
+        repeatable: bool | None = None,
+        windows: Sequence[Window] = (),
+    ) -> Reply:
+        """Send a request, again where that is safe and can help, and return the decoded answer.
+
+        `template` is the path below the base URL with `{names}` filled from `path` (percent-encoded); it is what
+        telemetry shows, so ids belong into `path`. `operation` names it in errors: `list SalesOrders`. `repeatable`
+        says that sending it twice does no harm; by default so for GET, HEAD, PUT and DELETE. Others are repeated only
+        if the system can't have acted on them: no connection was made, or it answered 429. `windows` are those in which
+        it counts besides the account's own. Raises `ConnectorError`s.
+        """
+        operation_deadline = time.monotonic() + self.patience.deadline
+        safe = method in self.repeatable_methods if repeatable is None else repeatable
+        url = self.base_url + template.format_map({k: quote(str(v), safe="") for k, v in (path or {}).items()})
+        if params:
+            url += "?" + "&".join(f"{quote(k, safe='')}={_query_value(str(v))}" for k, v in params.items())
+        call = _Call(
+            method=method,
+            template=template,
+            url=url,
+            operation=operation,
+            content=None if json is None else encode_json(json),
+            windows=self.windows + tuple(windows),
+            deadline=operation_deadline,
+        )
+        self._enter_breaker(call)
+        try:
+            reply = self._send_patiently(call, safe)
+        except BaseException as error:
+            self._leave_breaker(error)
+            raise
+        self._leave_breaker(None)
+        return reply
+
+    def _send_patiently(self, call: _Call, safe: bool) -> Reply:
+        def pause(error: Exception) -> bool | float:
+            if not isinstance(error, ConnectorError) or not error.retryable or isinstance(error, DeadlineExceeded):
+                return False
+            if not (safe or error.unprocessed):
+                return False
+            seconds = self._pause(error, call.tries)
+            return seconds if time.monotonic() + seconds < call.deadline else False
+
+        for attempt in stamina.retry_context(on=pause, attempts=self.patience.attempts, timeout=None):
+            with attempt:
+                call.tries += 1
+                return self._send_once(call)
+        raise AssertionError("stamina ends with an answer or the last error")
+
+    def _pause(self, error: ConnectorError, tries: int) -> float:
+        """Seconds to wait before the next try; a 429's wait is in the budget already, where all threads see it."""
+        if isinstance(error, RateLimited):
+            return 0.0
+        jitter = random.uniform(0, min(self.patience.pause_max, self.patience.pause * 2 ** (tries - 1)))  # noqa: S311
+        return jitter if error.retry_after is None else error.retry_after + min(jitter, 1.0)
+
+    def _send_once(self, call: _Call) -> Reply:
+        try:
+            lease = self._budget.acquire(self.account, call.windows, call.deadline)
+        except BudgetTimeout as timeout:
+            raise self._error(DeadlineExceeded, call, str(timeout)) from None
+        exchange = _Exchange(datetime.now(UTC), time.monotonic(), lease)
+        outcome = OK
+        try:
+            with self._requests_lock:
+                self._requests += 1
+            self._transfer(call, exchange)
+            reply = self._read(call, exchange)
+            outcome = REPAIRED if exchange.repaired else OK
+        except ConnectorError as error:
+            error.attempts = call.tries
+            outcome = error.kind
+            raise
+        finally:
+            ended = time.monotonic()
+            self._budget.settle(lease)
+            self._sink.record(
+                RequestEvent(
+                    occurred_at=exchange.sent_at,
+                    system=self.system,
+                    account=self.account,
+                    operation=call.operation,
+                    method=call.method,
+                    path_template=call.template,
+                    status=exchange.status,
+                    outcome=outcome,
+                    duration_ms=round((ended - exchange.started) * 1000, 3),
+                    bytes_received=exchange.bytes_received,
+                    attempts=call.tries,
+                    budget_wait_ms=round(lease.waited * 1000, 3),
+                    correlation_id=exchange.correlation_id,
+                )
+            )
+        return reply
+
+    def _transfer(self, call: _Call, exchange: _Exchange) -> None:
+        """Send and receive, in time; fills the exchange. Raises for what happens on the wire, not for error answers."""
+        remaining = call.deadline - exchange.started
+        if remaining <= 0:
+            raise self._error(DeadlineExceeded, call, "no time was left to send the request")
+        try:
+            with self._client.stream(
+                call.method,
+                call.url,
+                content=call.content,
+                headers={"Content-Type": "application/json"} if call.content is not None else None,
+                timeout=min(self.patience.timeout, remaining),
+            ) as response:
+                exchange.status = response.status_code
+                exchange.headers = response.headers
+                chunks = []
+                try:
+                    for chunk in response.iter_bytes():
+                        chunks.append(chunk)
+                        if time.monotonic() > call.deadline:
+                            raise self._error(DeadlineExceeded, call, "the answer didn't end in time", exchange)
+                finally:
+                    exchange.bytes_received = response.num_bytes_downloaded
+                exchange.body = b"".join(chunks)
+        except TokenRefused as refused:
+            exchange.status = refused.status
+            if refused.status in {400, 401, 403}:
+                raise self._error(AuthenticationError, call, refused.detail, exchange) from None
+            raise self._error(Unavailable, call, refused.detail, exchange, unprocessed=True) from None
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as failure:
+            raise self._error(Unavailable, call, _describe(failure), unprocessed=True) from None
+        except httpx.DecodingError:
+            raise self._error(MalformedResponse, call, "the body's compression is broken", exchange) from None
+        except httpx.TransportError as failure:
+            if exchange.status is None:
+                raise self._error(Unavailable, call, _describe(failure)) from None
+            detail = f"the body broke off after {exchange.bytes_received} bytes: {_describe(failure)}"
+            raise self._error(MalformedResponse, call, detail, exchange) from None
+
+    def _read(self, call: _Call, exchange: _Exchange) -> Reply:
+        """Make a reply of the answer, or raise what it means. Lets the budget know what the headers say."""
+        status, headers = exchange.status or 0, exchange.headers
+        exchange.correlation_id = _correlation_id(headers)
+        for news in self.limit_news(headers):
+            for window in call.windows:
+                if window.name == news.window:
+                    self._budget.adapt(
+                        self.account,
+                        window,
+                        limit=news.limit,
+                        remaining=news.remaining,
+                        reset_after=news.reset_after,
+                    )
+        if not 200 <= status < 300:
+            self._raise_for(call, exchange)
+        body = exchange.body.removeprefix(b"\xef\xbb\xbf")
+        if not body.strip():
+            return Reply(status, headers, None, exchange.correlation_id)
+        try:
+            data = decode_json(self.clean(body))
+        except (msgspec.DecodeError, UnicodeDecodeError) as failure:
+            found = self.rescue(body)
+            if found is None:
+                detail = f"not JSON ({failure}); it begins with: {_excerpt(body, headers)}"
+                raise self._error(MalformedResponse, call, detail, exchange) from None
+            data = found
+            exchange.repaired = True
+        return Reply(status, headers, data, exchange.correlation_id)
+
+    def rescue(self, body: bytes) -> object | None:
+        """Decode what isn't JSON as it stands, where the system is known to put something around it; else None."""
+        return None
+
+    def _raise_for(self, call: _Call, exchange: _Exchange) -> NoReturn:
+        status, headers = exchange.status or 0, exchange.headers
+        try:
+            body = decode_json(exchange.body)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            body = _excerpt(exchange.body, headers)
+        explanation = self.explain(status, headers, body)
+        exchange.correlation_id = explanation.correlation_id or exchange.correlation_id
+        kind = explanation.kind or _kind_of(status)
+        hint = _retry_after(headers) if explanation.retry_after is None else explanation.retry_after
+        error = self._error(
+            kind,
+            call,
+            explanation.detail,
+            exchange,
+            retryable=explanation.retryable,
+            advice=explanation.advice,
+            retry_after=hint,
+            unprocessed=issubclass(kind, RateLimited),
+        )
+        if isinstance(error, RateLimited):
+            window = next((w for w in call.windows if w.name == explanation.scope), call.windows[0])
+            error.scope = window.name
+            wait = self._rate_limit_pause(window, call.tries) if hint is None else hint
+            self._budget.exhausted(self.account, window, wait)
+        raise error
+
+    def _rate_limit_pause(self, window: Window, tries: int) -> float:
+        """How long to leave a window alone after a 429 that doesn't say: full jitter, up to the window's length."""
+        longest = min(window.seconds, max(self.patience.pause, window.seconds / 16) * 2 ** (tries - 1))
+        return random.uniform(0, longest)  # noqa: S311 -- not for secrets
+
+    def _error(
+        self,
+        kind: type[ConnectorError],
+        call: _Call,
+        detail: str,
+        exchange: _Exchange | None = None,
+        *,
+        retryable: bool | None = None,
+        advice: str | None = None,
+        retry_after: float | None = None,
+        unprocessed: bool = False,
+    ) -> ConnectorError:
+        return kind(
+            detail,
+            system=self.system,
+            account=self.account,
+            operation=call.operation,
+            status=exchange.status if exchange else None,
+            correlation_id=exchange.correlation_id if exchange else None,
+            retryable=retryable,
+            advice=advice,
+            attempts=call.tries,
+            retry_after=retry_after,
+            unprocessed=unprocessed,
+        )
+
+    def malformed(self, operation: str, detail: str) -> MalformedResponse:
+        """The error for an answer that is JSON but not the API's shape, for a system's class to raise."""
+        return MalformedResponse(detail, system=self.system, account=self.account, operation=operation)
+
+    # ---- circuit breaker: purgatory's state isn't guarded against threads, so all of it is under one lock
+
+    def _enter_breaker(self, call: _Call) -> None:
+        with self._breaker_lock:
+            try:
+                self._breaker.__enter__()
+            except OpenedState as state:
+                seconds = max(0.0, state.opened_at + self.patience.recovery - time.time())
+                detail = f"the last {self.patience.failures} operations failed; next try in {seconds:.0f} s"
+                raise self._error(CircuitOpen, call, detail) from None
+
+    def _leave_breaker(self, error: BaseException | None) -> None:
+        with self._breaker_lock:
+            self._breaker.__exit__(type(error) if error else None, error, None)
+
+    # ---- many requests at once
+
+    def in_order(self, function: Callable[[A], T], arguments: Iterable[A], *, ahead: int | None = None) -> Iterator[T]:
+        """Apply a function in `parallel` threads and yield the results in the order of the arguments.
+
+        At most `ahead` (default: twice `parallel`) results are under way or waiting to be taken. The first error is
+        raised in its place, and what has not begun by then is not begun.
+        """
+        bound = ahead or self.parallel * 2
+        waiting: deque[Future[T]] = deque()
+        pool = ThreadPoolExecutor(self.parallel, thread_name_prefix=self.account)
+        try:
+            for argument in arguments:
+                waiting.append(pool.submit(contextvars.copy_context().run, function, argument))
+                if len(waiting) >= bound:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+@dataclass(slots=True)
+class _Call:
+    """One operation: what is sent, once or more often."""
+
+    method: str
+    template: str
+    url: str
+    operation: str
+    content: bytes | None
+    windows: tuple[Window, ...]
+    deadline: float
+    tries: int = 0
+
+
+@dataclass(slots=True)
+class _Exchange:
+    """One request on the wire and what came back."""
+
+    sent_at: datetime
+    started: float
+    lease: Lease
+    status: int | None = None
+    body: bytes = b""
+    bytes_received: int = 0
+    correlation_id: str | None = None
+    repaired: bool = False
+    headers: httpx.Headers = field(default_factory=httpx.Headers)
+
+
+def decode_json(body: bytes) -> object:
+    """JSON with `Decimal` for numbers with a fraction or exponent. Raises `msgspec.DecodeError`."""
+    return _DECODER.decode(body)
+
+
+def encode_json(value: object) -> bytes:
+    """JSON with decimals as plain numbers, never through a float; UUIDs and moments as strings."""
+    return _ENCODER.encode(value)
+
+
+_DECODER = msgspec.json.Decoder(float_hook=Decimal)
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
+
+
+def seconds_until(moment: str, reference: str | None = None) -> float | None:
+    """Seconds from an HTTP date until another (`Retry-After`); None if it can't be read.
+
+    The reference is the answer's `Date`, so that a difference between the clocks doesn't matter; without one, now.
+    """
+    try:
+        target = parsedate_to_datetime(moment)
+        start = parsedate_to_datetime(reference) if reference else datetime.now(UTC)
+    except ValueError:
+        return None
+    return max(0.0, (_aware(target) - _aware(start)).total_seconds())
+
+
+def _aware(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _retry_after(headers: httpx.Headers) -> float | None:
+    """RFC 9110 §10.2.3: seconds or an HTTP date; some send seconds with a fraction."""
+    value = headers.get("Retry-After", "").strip()
+    if re.fullmatch(r"\d+(\.\d+)?", value):
+        return float(value)
+    return seconds_until(value, headers.get("Date")) if value else None
+
+
+def _kind_of(status: int) -> type[ConnectorError]:
+    """The error that a status means by itself. Only what another try can mend is `Unavailable`."""
+    kinds: dict[int, type[ConnectorError]] = {
+        401: AuthenticationError,
+        403: PermissionDenied,
+        404: NotFound,
+        408: Unavailable,
+        409: Conflict,
+        410: NotFound,
+        412: Conflict,
+        425: Unavailable,
+        429: RateLimited,
+        501: Rejected,
+        505: Rejected,
+    }
+    return kinds.get(status, Unavailable if status >= 500 else Rejected)
+
+
+def _correlation_id(headers: httpx.Headers) -> str | None:
+    names = ("x-hubspot-correlation-id", "x-correlation-id", "x-request-id", "request-id", "cf-ray")
+    return next((headers[name] for name in names if name in headers), None)
+
+
+def _describe(failure: httpx.TransportError) -> str:
+    """What happened on the wire; httpx leaves the message of time-outs empty."""
+    kind = re.sub(r"(?<!^)(?=[A-Z])", " ", type(failure).__name__).lower()
+    return f"{kind}: {failure}" if str(failure) else kind
+
+
+def _excerpt(body: bytes, headers: httpx.Headers) -> str:
+    """A readable beginning of a body that isn't JSON: an HTML page's title, else its first 200 characters."""
+    text = body[:4000].decode("utf-8", errors="replace")
+    title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
+    if title:
+        return f"HTML page {' '.join(title[1].split())!r}"
+    if "html" in headers.get("Content-Type", "") or text.lstrip()[:1] == "<":
+        text = re.sub(r"<[^>]*>", " ", text)
+    return " ".join(text.split())[:200] or "nothing"
+
+
+def _query_value(value: str) -> str:
+    """Percent-encode a query value but for what is legal in a query (RFC 3986 §3.4) and means nothing there.
+
+    `2026-03-01T00:00:00.000` stays as it is, so that what is signed is the same whether a system decodes it first.
+    """
+    return quote(value, safe=":,@/")
+
+
+def _json_kind(value: object) -> str:
+    return {dict: "an object", list: "an array", str: "a string", type(None): "nothing"}.get(type(value), "a number")
