@@ -1,0 +1,102 @@
+"""How the stand-ins misbehave, by request of a person or a test.
+
+`faults.json` in the world's folder holds a list of faults, replaced in one step, read by the HTTP side at each request:
+
+    [{"system": "hubspot", "kind": "rate_limit", "rate": 0.1, "seed": 1, "seconds": 0.0, "times": 0}, …]
+
+- `system`: `hubspot`, `unleashed` or `woocommerce` (all its accounts), or an account key (`unleashed_teelixir`).
+- `kind`: `rate_limit` (429, with `Retry-After` where `seconds` is not 0), `server_error` (500, 502, 503 and 504 in turn),
+  `latency` (waits `seconds`), `reset` (the connection breaks in the middle of the body), `malformed` (the JSON stops in the
+  middle), `html` (200 and a page for people), `php_warning` (a PHP warning before the JSON), `clock_skew` (the server's
+  clock is `seconds` ahead, in `Date` headers and signature checks), `partial_batch` (some items of a HubSpot batch fail
+  with 207).
+- `rate`: the share of requests that it strikes, above 0 up to 1. Which requests it strikes follows from `seed` and the
+  request's number since the fault was read: `strikes(fault, n)`.
+- `times`: after so many struck requests of an account the fault is over; 0 means never.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from masterops_dagster.businesses import ACCOUNTS
+from masterops_dagster.simulator.world.clock import write_atomically
+
+FAULTS_FILE = "faults.json"
+
+KINDS = (
+    "rate_limit",
+    "server_error",
+    "latency",
+    "reset",
+    "malformed",
+    "html",
+    "php_warning",
+    "clock_skew",
+    "partial_batch",
+)
+
+SYSTEMS = tuple(dict.fromkeys(account.system for account in ACCOUNTS))
+
+DEFAULT_SECONDS = {"latency": 2.0, "clock_skew": 600.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One way in which one system, or one account of it, misbehaves."""
+
+    system: str
+    kind: str
+    rate: float = 1.0
+    seed: int = 0
+    seconds: float = 0.0
+    times: int = 0
+
+    def __post_init__(self) -> None:
+        known = (*SYSTEMS, *(account.key for account in ACCOUNTS))
+        if self.system not in known:
+            raise ValueError(f"unknown system {self.system!r}; known: {', '.join(dict.fromkeys(known))}")
+        if self.kind not in KINDS:
+            raise ValueError(f"unknown kind {self.kind!r}; known: {', '.join(KINDS)}")
+        if not 0 < self.rate <= 1:
+            raise ValueError(f"the rate is a share of requests above 0 up to 1, not {self.rate}")
+        if self.seconds < 0 or self.times < 0:
+            raise ValueError(f"seconds and times can't be negative: {self.seconds}, {self.times}")
+
+    def concerns(self, account_key: str) -> bool:
+        """Whether it is meant for the account of that key."""
+        return account_key == self.system or account_key.startswith(f"{self.system}_")
+
+
+def read(directory: Path) -> tuple[Fault, ...]:
+    """The faults in force; none without a file."""
+    try:
+        stored = json.loads((directory / FAULTS_FILE).read_text())
+    except FileNotFoundError:
+        return ()
+    return tuple(Fault(**fault) for fault in stored)
+
+
+def misbehave(directory: Path, fault: Fault) -> tuple[Fault, ...]:
+    """Puts a fault in force, in place of one of the same system and kind. Returns all in force."""
+    kept = [f for f in read(directory) if (f.system, f.kind) != (fault.system, fault.kind)]
+    return _write(directory, [*kept, fault])
+
+
+def calm(directory: Path, system: str | None = None) -> tuple[Fault, ...]:
+    """Ends the faults of one system, or all. Returns those still in force."""
+    return _write(directory, [f for f in read(directory) if system is not None and f.system != system])
+
+
+def strikes(fault: Fault, number: int) -> bool:
+    """Whether the fault strikes the request of that number (0, 1, …): the same for the same seed, ever after."""
+    digest = hashlib.blake2b(f"{fault.seed}:{fault.system}:{fault.kind}:{number}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") / 2**64 < fault.rate
+
+
+def _write(directory: Path, faults: list[Fault]) -> tuple[Fault, ...]:
+    write_atomically(directory / FAULTS_FILE, json.dumps([asdict(fault) for fault in faults], indent=1))
+    return tuple(faults)
