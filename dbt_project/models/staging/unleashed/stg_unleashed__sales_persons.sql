@@ -1,0 +1,37 @@
+with
+
+source as (
+
+    {{ union_accounts('unleashed', 'sales_persons') }}
+
+),
+
+renamed as (
+
+    select
+        account,
+        business_key,
+
+        ---- ids
+        guid as unleashed_id,
+
+        ---- text
+        {{ clean_text('full_name') }} as full_name,
+        {{ clean_email('email') }} as email,
+
+        ---- booleans
+        coalesce(is_obsolete, false) as is_obsolete,
+
+        ---- timestamps
+        created_on as created_at,
+        last_modified_on as modified_at,
+
+        ---- loading
+        _loaded_at as loaded_at,
+        _load_id as load_id
+    from source
+    where _deleted_at is null
+
+)
+
+select * from renamed

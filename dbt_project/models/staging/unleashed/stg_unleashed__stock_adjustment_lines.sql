@@ -1,0 +1,56 @@
+with
+
+source as (
+
+    {{ union_accounts('unleashed', 'stock_adjustment_lines') }}
+
+),
+
+parents as (
+
+    {{ union_accounts('unleashed', 'stock_adjustments') }}
+
+),
+
+of_current_parents as (
+
+    select source.*
+    from source
+    inner join parents
+        on source.account = parents.account
+        and source.parent_guid = parents.guid
+    where
+        parents._deleted_at is null
+        and {{ is_of_version('source', 'parents.last_modified_on') }}
+
+),
+
+renamed as (
+
+    select
+        account,
+        business_key,
+
+        ---- ids
+        guid as unleashed_id,
+        parent_guid as adjustment_unleashed_id,
+        product_guid as product_unleashed_id,
+        {{ clean_code('product_code') }} as sku,
+
+        ---- text
+        {{ clean_text('product_description') }} as product_name,
+
+        ---- numerics
+        line_number,
+        new_quantity,
+        new_actual_value,
+
+        ---- loading
+        _loaded_at as loaded_at,
+        _load_id as load_id
+    from of_current_parents
+    where _deleted_at is null
+
+)
+
+select * from renamed
