@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -108,12 +109,18 @@ class Settings(BaseSettings):
     unleashed_page_size: int = Field(500, ge=1, le=1000)
     woocommerce_requests_per_second: int = Field(10, ge=1)
 
+    history_start: date = date(2025, 7, 1)
+    """The first day that can be backfilled; a first load reads everything, however old."""
+    development_server: bool = Field(False, validation_alias=AliasChoices("DAGSTER_IS_DEV_CLI"))
+    """Set by `dagster dev` and `dg dev`: schedules then start stopped, since `masterops up` has its own daemon."""
+
     cursor_overlap_minutes: int = Field(10, ge=0)
     """How far a live run reads back behind its cursor: search indexes lag, clocks differ, rows commit late."""
     request_timeout_seconds: float = Field(30.0, gt=0)
     request_deadline_seconds: float = Field(300.0, gt=0)
     """How long one request may take in all, waiting for budget and retries included."""
     max_run_minutes: int = Field(120, ge=1)
+    dagster_event_retention_days: int = Field(30, ge=1)
 
     accounts: dict[str, dict[str, SecretStr]] = Field(default_factory=dict)
 

@@ -21,14 +21,17 @@ OBJECT = columns(
 )
 
 
-def crm_object(name: str, description: str, properties: tuple[Column, ...]) -> Stream:
-    """CRM objects: listed on the first load, searched by modification afterwards, by creation in a backfill."""
+def crm_object(name: str, description: str, properties: tuple[Column, ...], *, dated: bool = True) -> Stream:
+    """CRM objects: listed on the first load, searched by modification afterwards, by creation in a backfill.
+
+    Only what is dated has day partitions and can be backfilled.
+    """
     return Stream(
         name,
         resource=name,
         columns=OBJECT + properties,
         modified="updated_at",
-        business_date="created_at",
+        business_date="created_at" if dated else None,
         description=description,
     )
 
@@ -126,6 +129,7 @@ STREAMS = (
         "products",
         "The CRM's product library.",
         columns("properties.", name=TEXT, hs_sku=TEXT, price=DECIMAL, hs_cost_of_goods_sold=DECIMAL, description=TEXT),
+        dated=False,
     ),
     crm_object(
         "line_items",
@@ -133,6 +137,7 @@ STREAMS = (
         columns(
             "properties.", name=TEXT, hs_sku=TEXT, hs_product_id=TEXT, quantity=DECIMAL, price=DECIMAL, amount=DECIMAL
         ),
+        dated=False,
     ),
     associations("contact_companies", "contacts", "companies"),
     associations("deal_contacts", "deals", "contacts"),

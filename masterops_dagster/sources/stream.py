@@ -23,7 +23,7 @@ class Mode(Enum):
     """How a stream is read."""
 
     INCREMENTAL = "incremental"
-    """Live by modification cursor, backfill by business date; partitioned by the Melbourne day of that date."""
+    """Live by modification cursor; backfill by business date, where it has one."""
     FULL = "full"
     """Small enough to be read whole each time; what is no longer there is marked deleted."""
     SNAPSHOT = "snapshot"
@@ -45,7 +45,7 @@ class Stream:
 
     `resource` is the connector's name for it. `key` are columns. `modified` names the column by which the newest of
     two rows with one key wins, and which is the cursor where the mode is incremental. `business_date` names the column
-    whose Melbourne day is the partition. A child has `parent`, the stream it is read with, and `items`, the path of
+    whose Melbourne day is the partition; a stream without one has no partitions and can't be backfilled. A child has `parent`, the stream it is read with, and `items`, the path of
     its list in the parent's record (empty: the connector asks for it); its `parent_key` column points to the parent.
     """
 
@@ -60,11 +60,6 @@ class Stream:
     parent: str | None = None
     items: str = ""
     parent_key: str | None = None
-
-    @property
-    def partitioned(self) -> bool:
-        """Whether it has day partitions, that is, can be backfilled; a child has its parent's."""
-        return self.mode is Mode.INCREMENTAL
 
 
 INGEST_COLUMNS = (

@@ -29,13 +29,12 @@ LINE = columns(guid=(TEXT, "Guid"), line_number=(INTEGER, "LineNumber")) + PRODU
 
 
 def entity(name: str, resource: str, description: str, own: tuple[Column, ...]) -> Stream:
-    """A resource read live by `modifiedSince`, partitioned by the day it was created."""
+    """A resource without a business date: read live by `modifiedSince`, never backfilled."""
     return Stream(
         name,
         resource=resource,
         key=("guid",),
         modified="last_modified_on",
-        business_date="created_on",
         columns=ENTITY + own,
         description=description,
     )

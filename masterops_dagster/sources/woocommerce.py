@@ -130,7 +130,6 @@ STREAMS = (
         "products",
         resource="products",
         modified="date_modified_at",
-        business_date="date_created_at",
         columns=DATES
         + columns(name=TEXT, slug=TEXT, type=TEXT)
         + STOCK

@@ -1,0 +1,20 @@
+"""The one place where everything that Dagster knows is assembled."""
+
+from __future__ import annotations
+
+import dagster as dg
+from dagster_dbt import DbtCliResource
+
+from masterops_dagster.defs import ingestion, schedules, warehouse
+from masterops_dagster.defs.policies import with_policies
+
+defs = dg.Definitions(
+    assets=dg.map_asset_specs(
+        with_policies,
+        [*ingestion.all_raw_assets(), warehouse.staging, warehouse.core, warehouse.marts],
+    ),
+    jobs=[schedules.refresh, schedules.sweep, schedules.retention],
+    schedules=[schedules.hourly_refresh, schedules.nightly_sweep, schedules.nightly_retention],
+    resources={"dbt": DbtCliResource(project_dir=str(warehouse.DBT_PROJECT_DIR))},
+    executor=dg.in_process_executor,
+)

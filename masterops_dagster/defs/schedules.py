@@ -1,0 +1,69 @@
+"""When things run: a refresh every hour, a sweep of all keys every night, and the retention of Dagster's own tables."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import dagster as dg
+
+from masterops_dagster import clock
+from masterops_dagster.defs.partitions import live_tags, sweep_tags
+from masterops_dagster.settings import settings
+
+TIMEZONE = "Australia/Melbourne"
+STATUS = dg.DefaultScheduleStatus.STOPPED if settings().development_server else dg.DefaultScheduleStatus.RUNNING
+RUN_LIMIT = {"dagster/max_runtime": str(settings().max_run_minutes * 60)}
+
+refresh = dg.define_asset_job(
+    "refresh",
+    selection=dg.AssetSelection.all(),
+    description="Ingest what changed in every system, then build everything that stands on it.",
+    tags=RUN_LIMIT,
+    executor_def=dg.in_process_executor,
+)
+
+sweep = dg.define_asset_job(
+    "sweep",
+    selection=dg.AssetSelection.all(),
+    description="Compare all keys with every system, mark what is gone, fetch what is missing, then build.",
+    tags=RUN_LIMIT,
+    executor_def=dg.in_process_executor,
+)
+
+
+@dg.schedule(job=refresh, cron_schedule="7 * * * *", execution_timezone=TIMEZONE, default_status=STATUS)
+def hourly_refresh() -> dg.RunRequest:
+    """Reaches back over the days since the last live load, so that no day stays missing after an outage."""
+    from masterops_dagster.sources.loads import last_live_load_at
+
+    last = last_live_load_at()
+    since = clock.business_day(last) if last else settings().history_start
+    return dg.RunRequest(tags=live_tags(since))
+
+
+@dg.schedule(job=sweep, cron_schedule="30 2 * * *", execution_timezone=TIMEZONE, default_status=STATUS)
+def nightly_sweep() -> dg.RunRequest:
+    """Finds deletions that no cursor shows."""
+    return dg.RunRequest(tags=sweep_tags())
+
+
+@dg.op(description="Deletes Dagster's own events that are older than their retention; materialisations stay.")
+def purge_dagster_events(context: dg.OpExecutionContext) -> None:
+    from masterops_dagster.database.retention import purge_dagster_events as purge
+
+    deleted = purge(older_than=timedelta(days=settings().dagster_event_retention_days))
+    context.log.info(f"deleted {deleted} events older than {settings().dagster_event_retention_days} days")
+
+
+@dg.job(
+    description="Keeps Dagster's event log from growing without bound.",
+    executor_def=dg.in_process_executor,
+    tags=RUN_LIMIT,
+)
+def retention() -> None:
+    purge_dagster_events()
+
+
+nightly_retention = dg.ScheduleDefinition(
+    job=retention, cron_schedule="15 3 * * *", execution_timezone=TIMEZONE, default_status=STATUS
+)

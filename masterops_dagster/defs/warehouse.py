@@ -1,0 +1,98 @@
+"""dbt and identity: staging views, then the golden records of `core`, then everything that is built on both.
+
+Two dbt asset definitions of one project, since identity reads staging and the marts read identity. The manifest is
+built at set-up, never here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
+
+from masterops_dagster.settings import PROJECT_ROOT
+
+DBT_PROJECT_DIR = PROJECT_ROOT / "dbt_project"
+MANIFEST = DBT_PROJECT_DIR / "target" / "manifest.json"
+CORE_TABLES = {
+    "customers": "One row per buyer or contact of the group, resolved from all systems.",
+    "companies": "One row per company of the group.",
+    "products": "One row per SKU of a business.",
+    "identities": "Which record of which system is which of ours, and the rule that matched it.",
+}
+UNIT_TESTS = "resource_type:unit_test"
+"""Left out of production builds; the test suite runs them."""
+
+
+class LayeredTranslator(DagsterDbtTranslator):
+    """Asset keys are `<layer>/<model>`; sources keep the key that their YAML names."""
+
+    def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
+        if dbt_resource_props["resource_type"] == "source":
+            return super().get_asset_key(dbt_resource_props)
+        return dg.AssetKey([layer_of(dbt_resource_props), dbt_resource_props["name"]])
+
+
+def layer_of(dbt_resource_props: Mapping[str, Any]) -> str:
+    """The folder under `models/`; snapshots and seeds belong to the marts that read them."""
+    folders: list[str] = dbt_resource_props["fqn"]
+    return folders[1] if dbt_resource_props["resource_type"] == "model" else "marts"
+
+
+TRANSLATOR = LayeredTranslator()
+
+
+@dbt_assets(
+    manifest=MANIFEST,
+    name="staging",
+    select="path:models/staging",
+    exclude=UNIT_TESTS,
+    dagster_dbt_translator=TRANSLATOR,
+    pool="dbt",
+)
+def staging(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
+    """Views over the raw tables."""
+    yield from build(context, dbt)
+
+
+@dbt_assets(
+    manifest=MANIFEST,
+    name="marts",
+    exclude=f"path:models/staging {UNIT_TESTS}",
+    dagster_dbt_translator=TRANSLATOR,
+    pool="dbt",
+)
+def marts(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
+    """Intermediate, marts and KPIs."""
+    yield from build(context, dbt)
+
+
+def build(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
+    """`dbt build` of what is selected, with row counts, columns and their lineage in the catalogue."""
+    yield from dbt.cli(["build"], context=context).stream().fetch_row_counts().fetch_column_metadata()
+
+
+@dg.multi_asset(
+    name="identity",
+    specs=[
+        dg.AssetSpec(
+            ["core", table],
+            description=description,
+            kinds={"python", "postgres"},
+            metadata={"dagster/table_name": f"core.{table}"},
+        )
+        for table, description in CORE_TABLES.items()
+    ],
+    pool="dbt",
+)
+def core(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
+    """Who is who across systems."""
+    from masterops_dagster.database.connection import connect
+    from masterops_dagster.identity import resolve
+
+    with connect() as connection:
+        report = resolve(connection)
+    for table in CORE_TABLES:
+        yield dg.MaterializeResult(asset_key=["core", table], metadata=report.metadata(table))
