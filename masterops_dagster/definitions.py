@@ -5,7 +5,9 @@ from __future__ import annotations
 import dagster as dg
 from dagster_dbt import DbtCliResource
 
+from masterops_dagster.database.dbt import PROJECT_DIR
 from masterops_dagster.defs import ingestion, schedules, warehouse
+from masterops_dagster.defs.history import history
 from masterops_dagster.defs.policies import with_policies
 
 defs = dg.Definitions(
@@ -13,8 +15,13 @@ defs = dg.Definitions(
         with_policies,
         [*ingestion.all_raw_assets(), warehouse.staging, warehouse.core, warehouse.marts],
     ),
-    jobs=[schedules.refresh, schedules.sweep, schedules.retention],
-    schedules=[schedules.hourly_refresh, schedules.nightly_sweep, schedules.nightly_retention],
-    resources={"dbt": DbtCliResource(project_dir=str(warehouse.DBT_PROJECT_DIR))},
+    jobs=[schedules.refresh, schedules.sweep, schedules.retention, history],
+    schedules=[
+        schedules.hourly_refresh,
+        schedules.nightly_sweep,
+        schedules.nightly_history,
+        schedules.nightly_retention,
+    ],
+    resources={"dbt": DbtCliResource(project_dir=str(PROJECT_DIR))},
     executor=dg.in_process_executor,
 )

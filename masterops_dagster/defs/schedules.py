@@ -6,9 +6,10 @@ from datetime import timedelta
 
 import dagster as dg
 
-from masterops_dagster import clock
+from masterops_dagster.defs.history import history
 from masterops_dagster.defs.partitions import live_tags, sweep_tags
 from masterops_dagster.settings import settings
+from masterops_dagster.sources.loads import loaded_until
 
 TIMEZONE = "Australia/Melbourne"
 STATUS = dg.DefaultScheduleStatus.STOPPED if settings().development_server else dg.DefaultScheduleStatus.RUNNING
@@ -34,11 +35,7 @@ sweep = dg.define_asset_job(
 @dg.schedule(job=refresh, cron_schedule="7 * * * *", execution_timezone=TIMEZONE, default_status=STATUS)
 def hourly_refresh() -> dg.RunRequest:
     """Reaches back over the days since the last live load, so that no day stays missing after an outage."""
-    from masterops_dagster.sources.loads import last_live_load_at
-
-    last = last_live_load_at()
-    since = clock.business_day(last) if last else settings().history_start
-    return dg.RunRequest(tags=live_tags(since))
+    return dg.RunRequest(tags=live_tags(loaded_until()))
 
 
 @dg.schedule(job=sweep, cron_schedule="30 2 * * *", execution_timezone=TIMEZONE, default_status=STATUS)
@@ -64,6 +61,9 @@ def retention() -> None:
     purge_dagster_events()
 
 
+nightly_history = dg.ScheduleDefinition(
+    job=history, cron_schedule="0 4 * * *", execution_timezone=TIMEZONE, default_status=STATUS
+)
 nightly_retention = dg.ScheduleDefinition(
     job=retention, cron_schedule="15 3 * * *", execution_timezone=TIMEZONE, default_status=STATUS
 )

@@ -6,16 +6,16 @@ built at set-up, never here.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
 
-from masterops_dagster.settings import PROJECT_ROOT
+from masterops_dagster.database.dbt import PROJECT_DIR, dbt_env
 
-DBT_PROJECT_DIR = PROJECT_ROOT / "dbt_project"
-MANIFEST = DBT_PROJECT_DIR / "target" / "manifest.json"
+MANIFEST = PROJECT_DIR / "target" / "manifest.json"
 CORE_TABLES = {
     "customers": "One row per buyer or contact of the group, resolved from all systems.",
     "companies": "One row per company of the group.",
@@ -71,6 +71,9 @@ def marts(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[An
 
 def build(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
     """`dbt build` of what is selected, with row counts, columns and their lineage in the catalogue."""
+    from masterops_dagster.database.connection import database_url
+
+    os.environ.update(dbt_env(database_url()))
     yield from dbt.cli(["build"], context=context).stream().fetch_row_counts().fetch_column_metadata()
 
 
