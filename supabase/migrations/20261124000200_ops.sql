@@ -130,3 +130,244 @@ comment on table ops.api_metrics is 'One row per request to an outside system, w
 comment on column ops.api_metrics.status is 'HTTP status; null where no answer came.';
 comment on column ops.api_metrics.attempts is 'Which attempt of its operation this was, 1 = first.';
 comment on column ops.api_metrics.budget_wait_ms is 'How long it waited for the account''s rate budget.';
+
+
+-- ---- rate budgets: a sliding window per account and limit, shared by all processes
+--
+-- A slot is in flight from acquire to settle, then used until a window's length has passed. Used slots are kept in
+-- buckets of a hundredth of the window, rounded up, so that a row stays small for a limit of any size. Moments are
+-- milliseconds since the epoch, of real time. Each function is one short transaction: nobody waits inside.
+
+create table ops.rate_budgets (
+    account text not null,
+    window_name text not null,
+    window_ms bigint not null check (window_ms > 0),
+    configured_limit integer not null,
+    current_limit integer not null,
+    leases bigint[] not null default '{}',
+    used_until bigint[] not null default '{}',
+    used_slots integer[] not null default '{}',
+    blocked_until bigint not null default 0,
+    primary key (account, window_name)
+) with (fillfactor = 50, autovacuum_vacuum_threshold = 200, autovacuum_vacuum_scale_factor = 0);
+comment on table ops.rate_budgets is 'How much of each account''s rate limits is in use, by all processes together.';
+comment on column ops.rate_budgets.current_limit is 'What the system''s headers say, else the configured limit.';
+comment on column ops.rate_budgets.leases is 'When each request in flight frees its slot if nobody settles it, because its process died.';
+comment on column ops.rate_budgets.used_until is 'Buckets, ascending: when their slots become free.';
+comment on column ops.rate_budgets.used_slots is 'How many slots each bucket holds.';
+comment on column ops.rate_budgets.blocked_until is 'Nothing is granted before: a 429 came.';
+
+create function ops.now_ms() returns bigint
+    language sql volatile
+    as $$ select (extract(epoch from clock_timestamp()) * 1000)::bigint $$;
+comment on function ops.now_ms() is 'Real time in milliseconds since the epoch.';
+
+create function ops.book_slots(budget ops.rate_budgets, until_ms bigint, slots integer) returns ops.rate_budgets
+    language plpgsql immutable
+    as $$
+declare
+    grain bigint := greatest(1, budget.window_ms / 100);
+    bucket bigint := (until_ms + grain - 1) / grain * grain;
+    place integer := array_position(budget.used_until, bucket);
+begin
+    if place is not null then
+        budget.used_slots[place] := budget.used_slots[place] + slots;
+    else
+        place := (select count(*) from unnest(budget.used_until) as until where until < bucket);
+        budget.used_until := budget.used_until[:place] || bucket || budget.used_until[place + 1:];
+        budget.used_slots := budget.used_slots[:place] || slots || budget.used_slots[place + 1:];
+    end if;
+    return budget;
+end
+$$;
+comment on function ops.book_slots is 'The budget with so many slots used until the end of the bucket that holds until_ms.';
+
+create function ops.expire_slots(budget ops.rate_budgets, at_ms bigint) returns ops.rate_budgets
+    language plpgsql immutable
+    as $$
+declare
+    expired integer := (select count(*) from unnest(budget.used_until) as until where until <= at_ms);
+begin
+    if expired > 0 then
+        budget.used_until := budget.used_until[expired + 1:];
+        budget.used_slots := budget.used_slots[expired + 1:];
+    end if;
+    if exists (select from unnest(budget.leases) as lease where lease <= at_ms) then
+        budget.leases := array(select lease from unnest(budget.leases) as lease where lease > at_ms);
+    end if;
+    return budget;
+end
+$$;
+comment on function ops.expire_slots is 'The budget without the slots that have become free.';
+
+create function ops.acquire_budget(
+    for_account text,
+    window_names text[],
+    limits integer[],
+    windows_ms bigint[],
+    lease_ms bigint,
+    out wait_ms bigint,
+    out full_window text,
+    out token bigint[]
+)
+    language plpgsql
+    as $$
+declare
+    budgets ops.rate_budgets[] := '{}';
+    budget ops.rate_budgets;
+    excess bigint;
+    free_at bigint;
+    at_ms bigint;
+begin
+    -- losing the last moments of a budget in a crash costs a 429 at worst; waiting for the disk costs every request
+    perform set_config('synchronous_commit', 'off', true);
+    -- always in the order of names, so that two requests with the same windows can't wait for one another
+    for i in 1 .. cardinality(window_names) loop
+        select * into budget
+        from ops.rate_budgets
+        where account = for_account and window_name = window_names[i]
+        for update;
+        if not found then
+            insert into ops.rate_budgets as existing (account, window_name, window_ms, configured_limit, current_limit)
+            values (for_account, window_names[i], windows_ms[i], limits[i], limits[i])
+            on conflict (account, window_name) do update set window_ms = existing.window_ms
+            returning * into budget;
+        end if;
+        if budget.configured_limit <> limits[i] then
+            budget.configured_limit := limits[i];
+            budget.current_limit := limits[i];
+        end if;
+        budget.window_ms := windows_ms[i];
+        budgets := budgets || budget;
+    end loop;
+
+    at_ms := ops.now_ms();
+    wait_ms := 0;
+    token := '{}';
+    for i in 1 .. cardinality(window_names) loop
+        budget := ops.expire_slots(budgets[i], at_ms);
+        budgets[i] := budget;
+        free_at := greatest(at_ms, budget.blocked_until);
+        excess := cardinality(budget.leases) - budget.current_limit + 1
+            + coalesce((select sum(slots) from unnest(budget.used_slots) as slots), 0);
+        if excess > 0 then
+            -- the moment at which enough used slots are free; slots in flight free themselves a window from now at best
+            free_at := greatest(free_at, coalesce(
+                (
+                    select min(until)
+                    from (
+                        select until, sum(slots) over (order by until) as freed
+                        from unnest(budget.used_until, budget.used_slots) as bucket (until, slots)
+                    ) as freeing
+                    where freed >= excess
+                ),
+                at_ms + budget.window_ms
+            ));
+        end if;
+        if free_at - at_ms > wait_ms then
+            wait_ms := free_at - at_ms;
+            full_window := budget.window_name;
+        end if;
+        token := token || (at_ms + lease_ms + budget.window_ms);
+    end loop;
+
+    if wait_ms = 0 then
+        for i in 1 .. cardinality(window_names) loop
+            budget := budgets[i];
+            update ops.rate_budgets
+            set
+                window_ms = budget.window_ms,
+                configured_limit = budget.configured_limit,
+                current_limit = budget.current_limit,
+                leases = budget.leases || token[i],
+                used_until = budget.used_until,
+                used_slots = budget.used_slots
+            where account = for_account and window_name = budget.window_name;
+        end loop;
+    end if;
+end
+$$;
+comment on function ops.acquire_budget is 'Takes a slot in every window, or none: then says how long to wait at least, and for which window. Window names ascending.';
+
+create function ops.settle_budget(for_account text, window_names text[], token bigint[]) returns void
+    language plpgsql
+    as $$
+declare
+    budget ops.rate_budgets;
+    place integer;
+    at_ms bigint;
+begin
+    perform set_config('synchronous_commit', 'off', true);
+    for i in 1 .. cardinality(window_names) loop
+        select * into budget
+        from ops.rate_budgets
+        where account = for_account and window_name = window_names[i]
+        for update;
+        at_ms := ops.now_ms();
+        budget := ops.expire_slots(budget, at_ms);
+        place := array_position(budget.leases, token[i]);
+        if place is not null then
+            budget.leases := budget.leases[:place - 1] || budget.leases[place + 1:];
+        end if;
+        budget := ops.book_slots(budget, at_ms + budget.window_ms, 1);
+        update ops.rate_budgets
+        set leases = budget.leases, used_until = budget.used_until, used_slots = budget.used_slots
+        where account = for_account and window_name = window_names[i];
+    end loop;
+end
+$$;
+comment on function ops.settle_budget is 'The request was answered: its slots are used for a window''s length from now.';
+
+create function ops.adapt_budget(
+    for_account text,
+    for_window text,
+    a_limit integer,
+    a_window_ms bigint,
+    new_limit integer,
+    remaining integer,
+    reset_after_ms bigint
+) returns void
+    language plpgsql
+    as $$
+declare
+    budget ops.rate_budgets;
+    at_ms bigint;
+    foreign_slots bigint;
+begin
+    perform set_config('synchronous_commit', 'off', true);
+    insert into ops.rate_budgets as existing (account, window_name, window_ms, configured_limit, current_limit)
+    values (for_account, for_window, a_window_ms, a_limit, a_limit)
+    on conflict (account, window_name) do nothing;
+    select * into budget
+    from ops.rate_budgets
+    where account = for_account and window_name = for_window
+    for update;
+    at_ms := ops.now_ms();
+    budget := ops.expire_slots(budget, at_ms);
+    if new_limit > 0 then
+        budget.current_limit := new_limit;
+    end if;
+    foreign_slots := budget.current_limit - remaining - cardinality(budget.leases)
+        - coalesce((select sum(slots) from unnest(budget.used_slots) as slots), 0);
+    if foreign_slots > 0 then
+        budget := ops.book_slots(budget, at_ms + coalesce(reset_after_ms, budget.window_ms), foreign_slots::integer);
+    end if;
+    update ops.rate_budgets
+    set
+        current_limit = budget.current_limit,
+        leases = budget.leases,
+        used_until = budget.used_until,
+        used_slots = budget.used_slots
+    where account = for_account and window_name = for_window;
+end
+$$;
+comment on function ops.adapt_budget is 'Believes the system''s headers: its limit, and what remains; what others used is booked until the reset.';
+
+create function ops.block_budget(for_account text, for_window text, a_limit integer, a_window_ms bigint, for_ms bigint) returns void
+    language sql
+    as $$
+        insert into ops.rate_budgets as existing (account, window_name, window_ms, configured_limit, current_limit, blocked_until)
+        values (for_account, for_window, a_window_ms, a_limit, a_limit, ops.now_ms() + for_ms)
+        on conflict (account, window_name) do update set blocked_until = greatest(existing.blocked_until, excluded.blocked_until)
+    $$;
+comment on function ops.block_budget is 'Grants nothing in the window for so long: a 429 came.';
