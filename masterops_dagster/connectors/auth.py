@@ -71,15 +71,16 @@ class OAuthRefresh(httpx.Auth):
         self._expires_at = 0.0
 
     def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        token = yield from self._token(refused="")
+        token = yield from self._token(request, refused="")
         request.headers["Authorization"] = f"Bearer {token}"
         response = yield request
         if response.status_code == httpx.codes.UNAUTHORIZED:
-            token = yield from self._token(refused=token)
+            token = yield from self._token(request, refused=token)
             request.headers["Authorization"] = f"Bearer {token}"
             yield request
 
-    def _token(self, refused: str) -> Generator[httpx.Request, httpx.Response, str]:
+    def _token(self, request: httpx.Request, refused: str) -> Generator[httpx.Request, httpx.Response, str]:
+        """A usable token. Asking for one has the time-outs of the request that needs it: all others wait for it."""
         with self._lock:
             usable = self._access_token and self._access_token != refused
             if not usable or self._clock() >= self._expires_at - self._leeway:
@@ -90,7 +91,8 @@ class OAuthRefresh(httpx.Auth):
                     "refresh_token": self._refresh_token,
                 }
                 asked_at = self._clock()
-                response = yield httpx.Request("POST", self._token_url, data=form)
+                timeouts = {"timeout": request.extensions["timeout"]}
+                response = yield httpx.Request("POST", self._token_url, data=form, extensions=timeouts)
                 response.read()
                 self._accept(response, asked_at)
             return self._access_token

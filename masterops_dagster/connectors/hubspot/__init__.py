@@ -1,5 +1,6 @@
 """HubSpot, the CRM of the whole group: connector, models, batches, webhook signatures."""
 
+from masterops_dagster.connectors.hubspot.api import oauth
 from masterops_dagster.connectors.hubspot.batch import AssociationTarget, BatchInput, BatchResult, Outcome
 from masterops_dagster.connectors.hubspot.client import HubSpot
 from masterops_dagster.connectors.hubspot.models import (
@@ -39,4 +40,5 @@ __all__ = [
     "PropertyDefinition",
     "SearchRequest",
     "Sort",
+    "oauth",
 ]

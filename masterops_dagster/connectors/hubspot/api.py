@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from ssl import SSLContext
-from typing import ClassVar
+from typing import ClassVar, Unpack
 from zoneinfo import ZoneInfo
 
 import httpx
@@ -16,12 +15,11 @@ from pydantic import ValidationError
 
 from masterops_dagster.businesses import MELBOURNE
 from masterops_dagster.connectors.auth import OAuthRefresh
-from masterops_dagster.connectors.base import Connector, Explanation, LimitNews, Patience, Record, Reply
-from masterops_dagster.connectors.budget import Budget, Window
+from masterops_dagster.connectors.base import Connector, Explanation, LimitNews, Options, Record, Reply
+from masterops_dagster.connectors.budget import Window
 from masterops_dagster.connectors.errors import ConnectorError, Unavailable
 from masterops_dagster.connectors.hubspot import search
 from masterops_dagster.connectors.hubspot.models import HubSpotError, ObjectType, SearchRequest, next_after
-from masterops_dagster.connectors.telemetry import TelemetrySink
 
 PAGE_SIZE = 100
 """Of listings; the most that HubSpot allows."""
@@ -56,22 +54,14 @@ class HubSpotApi(Connector):
         search_requests_per_second: int = 5,
         requests_per_day: int = 250_000,
         timezone: ZoneInfo = MELBOURNE,
-        budget: Budget | None = None,
-        sink: TelemetrySink | None = None,
-        patience: Patience | None = None,
-        parallel: int = 4,
-        verify: SSLContext | bool = True,
+        **options: Unpack[Options],
     ) -> None:
         super().__init__(
             base_url,
             account,
             auth,
             windows=(Window("10s", requests_per_10_seconds, 10.0), Window(DAY, requests_per_day, 86_400.0)),
-            budget=budget,
-            sink=sink,
-            patience=patience,
-            parallel=parallel,
-            verify=verify,
+            **options,
         )
         self.api_version = api_version
         self._search_window = Window("search", search_requests_per_second, 1.0)
