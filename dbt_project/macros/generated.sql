@@ -29,6 +29,27 @@
 
 {% macro kpi_keys() %}
 {%- set rows = [
+    "average_order_value",
+    "back_order_rate",
+    "cost_coverage",
+    "customers",
+    "days_sales_outstanding",
+    "debtors",
+    "fulfilment_time",
+    "gross_margin",
+    "new_customers",
+    "orders",
+    "refund_rate",
+    "refunds",
+    "repeat_rate",
+    "returning_customers",
+    "revenue",
+    "stock_cover",
+    "stock_outs",
+    "stock_value",
+    "units",
+    "units_per_order",
+    "win_rate",
 ] -%}
 {{ return(rows) }}
 {% endmacro %}

@@ -1,0 +1,20 @@
+with
+
+open_orders as (
+
+    select * from {{ ref('fct_open_orders_daily') }}
+
+),
+
+events as (
+
+    select
+        business_key,
+        date,
+        backordered_orders as numerator,
+        placed_orders + backordered_orders as denominator
+    from open_orders
+
+),
+
+{{ kpi_values('back_order_rate') }}

@@ -1,0 +1,20 @@
+with
+
+receivables as (
+
+    select * from {{ ref('fct_receivables_daily') }}
+
+),
+
+events as (
+
+    select
+        business_key,
+        date,
+        receivable as numerator,
+        null::numeric as denominator
+    from receivables
+
+),
+
+{{ kpi_values('debtors') }}

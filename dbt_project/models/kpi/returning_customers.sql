@@ -1,0 +1,32 @@
+with
+
+buying_days as (
+
+    select * from {{ ref('fct_buying_days') }}
+
+),
+
+events as (
+
+    select
+        business_key,
+        ordered_on as date,
+        1 as numerator,
+        null::integer as denominator,
+        customer_id as distinct_key
+    from buying_days
+
+    union all
+
+    select
+        business_key,
+        ordered_on,
+        -1,
+        null,
+        customer_id
+    from buying_days
+    where has_first_order
+
+),
+
+{{ kpi_values('returning_customers') }}

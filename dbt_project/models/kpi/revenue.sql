@@ -1,0 +1,37 @@
+with
+
+orders as (
+
+    select * from {{ ref('fct_orders') }}
+    where is_sale
+
+),
+
+refunds as (
+
+    select * from {{ ref('fct_refunds') }}
+    where is_counted
+
+),
+
+events as (
+
+    select
+        business_key,
+        ordered_on as date,
+        revenue as numerator,
+        null::numeric as denominator
+    from orders
+
+    union all
+
+    select
+        business_key,
+        refunded_on,
+        -amount,
+        null
+    from refunds
+
+),
+
+{{ kpi_values('revenue') }}

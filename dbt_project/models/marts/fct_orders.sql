@@ -1,0 +1,82 @@
+{{ config(indexes=[{'columns': ['order_id'], 'unique': true}, {'columns': ['business_key', 'ordered_on']}]) }}
+
+with
+
+orders as (
+
+    select * from {{ ref('int_orders') }}
+
+),
+
+lines as (
+
+    select * from {{ ref('fct_order_lines') }}
+
+),
+
+customers as (
+
+    {{ identities('customer') }}
+
+),
+
+sums as (
+
+    select
+        order_id,
+        count(*) as lines,
+        sum(quantity) as units,
+        sum(revenue) as revenue,
+        sum(tax) as lines_tax,
+        sum(revenue) filter (where cost is not null) as revenue_with_cost,
+        sum(cost) as cost
+    from lines
+    group by 1
+
+),
+
+final as (
+
+    select
+        ---- ids
+        orders.order_id,
+        orders.business_key,
+        orders.system,
+        orders.account,
+        orders.external_id,
+        orders.order_number,
+        customers.id as customer_id,
+
+        ---- state
+        orders.status,
+        orders.is_mirrored,
+        orders.is_sale,
+
+        ---- timestamps
+        orders.ordered_at,
+        orders.ordered_on,
+        orders.completed_at,
+        orders.completed_on,
+        {{ wall_clock_days('orders.ordered_at', 'orders.completed_at') }} as fulfilment_days,
+
+        ---- numerics
+        coalesce(sums.lines, 0) as lines,
+        coalesce(sums.units, 0) as units,
+        coalesce(sums.revenue, 0)::numeric(14, 2) as revenue,
+        coalesce(sums.lines_tax, 0)::numeric(14, 2) as lines_tax,
+        coalesce(sums.revenue_with_cost, 0)::numeric(14, 2) as revenue_with_cost,
+        coalesce(sums.cost, 0)::numeric(14, 2) as cost,
+        orders.discount_total,
+        orders.shipping_total,
+        orders.tax_total,
+        orders.total,
+        orders.currency
+    from orders
+    left join sums on orders.order_id = sums.order_id
+    left join customers
+        on orders.account = customers.account
+        and orders.customer_external_id = customers.external_id
+
+)
+
+select * from final

@@ -1,0 +1,67 @@
+with
+
+invoices as (
+
+    select * from {{ ref('fct_invoices') }}
+    where is_receivable and due_on >= invoiced_on
+
+),
+
+changes as (
+
+    select business_key, invoiced_on as date, total as amount, 1 as invoices from invoices
+    union all
+    select business_key, due_on + 1, -total, -1 from invoices
+
+),
+
+spans as (
+
+    select
+        business_key,
+        min(invoiced_on) as first_day
+    from invoices
+    group by 1
+
+),
+
+days as (
+
+    select
+        spans.business_key,
+        dates.date
+    from spans
+    inner join {{ ref('dim_dates') }} as dates
+        on dates.date >= spans.first_day
+        and dates.date <= {{ today() }}
+
+),
+
+changes_by_day as (
+
+    select
+        business_key,
+        date,
+        sum(amount) as amount,
+        sum(invoices) as invoices
+    from changes
+    group by 1, 2
+
+),
+
+final as (
+
+    select
+        days.business_key,
+        days.date,
+        (sum(coalesce(changes_by_day.amount, 0)) over so_far)::numeric(14, 2) as receivable,
+        (sum(coalesce(changes_by_day.invoices, 0)) over so_far)::bigint as open_invoices
+    from days
+    left join changes_by_day
+        on days.business_key = changes_by_day.business_key
+        and days.date = changes_by_day.date
+    window so_far as (partition by days.business_key order by days.date)
+
+)
+
+select * from final

@@ -1,0 +1,26 @@
+with
+
+refunds as (
+
+    select * from {{ ref('int_refunds') }}
+
+),
+
+final as (
+
+    select
+        {{ key(['account', 'external_id']) }} as refund_id,
+        order_id,
+        business_key,
+        system,
+        account,
+        external_id,
+        is_counted,
+        refunded_at,
+        {{ business_day('refunded_at') }} as refunded_on,
+        amount::numeric(14, 2) as amount
+    from refunds
+
+)
+
+select * from final
