@@ -22,7 +22,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from ssl import SSLContext
-from typing import ClassVar, NoReturn, Protocol, Self, TypeVar
+from typing import ClassVar, NoReturn, Protocol, Self, TypedDict, TypeVar
 from urllib.parse import quote, urlsplit
 
 import httpx
@@ -167,6 +167,16 @@ class Patience:
     recovery: float = 30.0
 
 
+class Options(TypedDict, total=False):
+    """What every connector's constructor takes besides its own; see `Connector`."""
+
+    budget: Budget | None
+    sink: TelemetrySink | None
+    patience: Patience | None
+    parallel: int
+    verify: SSLContext | bool
+
+
 class Connector:
     """One account at one system.
 
@@ -298,7 +308,8 @@ class Connector:
             if not (safe or error.unprocessed):
                 return False
             seconds = self._pause(error, call.tries)
-            return seconds if time.monotonic() + seconds < call.deadline else False
+            needed = max(seconds, error.retry_after or 0.0)
+            return seconds if time.monotonic() + needed < call.deadline else False
 
         for attempt in stamina.retry_context(on=pause, attempts=self.patience.attempts, timeout=None):
             with attempt:
@@ -381,7 +392,16 @@ class Connector:
             if refused.status in {400, 401, 403}:
                 raise self._error(AuthenticationError, call, refused.detail, exchange) from None
             raise self._error(Unavailable, call, refused.detail, exchange, unprocessed=True) from None
+        except (httpx.LocalProtocolError, httpx.UnsupportedProtocol):
+            # httpx's message quotes the header, which may be a secret
+            detail = "it can't be sent: a credential or the base URL has characters that HTTP doesn't allow"
+            raise self._error(Rejected, call, detail, unprocessed=True) from None
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as failure:
+            if "CERTIFICATE_VERIFY_FAILED" in str(failure):
+                advice = "Check the base URL, and which authority signed the certificate."
+                raise self._error(
+                    Unavailable, call, str(failure), retryable=False, advice=advice, unprocessed=True
+                ) from None
             raise self._error(Unavailable, call, _describe(failure), unprocessed=True) from None
         except httpx.DecodingError:
             raise self._error(MalformedResponse, call, "the body's compression is broken", exchange) from None
@@ -431,7 +451,7 @@ class Connector:
             body = decode_json(exchange.body)
         except (msgspec.DecodeError, UnicodeDecodeError):
             body = _excerpt(exchange.body, headers)
-        explanation = self.explain(status, headers, body)
+        explanation = self.explain(status, headers, body) if status >= 400 else _redirect(headers)
         exchange.correlation_id = explanation.correlation_id or exchange.correlation_id
         kind = explanation.kind or _kind_of(status)
         hint = _retry_after(headers) if explanation.retry_after is None else explanation.retry_after
@@ -608,6 +628,13 @@ def _kind_of(status: int) -> type[ConnectorError]:
         505: Rejected,
     }
     return kinds.get(status, Unavailable if status >= 500 else Rejected)
+
+
+def _redirect(headers: httpx.Headers) -> Explanation:
+    """A redirect isn't followed: it would lose the signature, or carry credentials to another host."""
+    target = urlsplit(headers.get("Location", ""))
+    where = f"{target.scheme}://{target.netloc}" if target.netloc else "another path"
+    return Explanation(f"redirected to {where}", advice="Set the base URL to where the API itself answers.")
 
 
 def _correlation_id(headers: httpx.Headers) -> str | None:

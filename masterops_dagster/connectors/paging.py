@@ -1,0 +1,83 @@
+"""Reading a list by page numbers while its rows move.
+
+Page numbers count positions: when a row before them goes, every later row moves up, and the first of the next page
+slips into a page that was read already. So all pages are read, then what was seen is held against the count that the
+system gave, and pages are read again until nothing is missing or a whole pass brings nothing new. Rows may come twice;
+whoever stores them merges by key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from masterops_dagster.connectors.base import Page, Record
+from masterops_dagster.connectors.errors import ConnectorError
+
+PASSES = 6
+"""How often a list is read at most before it is given up as never at rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class NumberedPage:
+    """One page with what the system said about the whole list; None where it didn't say."""
+
+    items: list[Record]
+    total: int | None
+    pages: int | None
+
+
+class InOrder(Protocol):
+    """`Connector.in_order`: apply in parallel, yield in order."""
+
+    def __call__(
+        self, function: Callable[[int], NumberedPage], arguments: Iterable[int], /
+    ) -> Iterator[NumberedPage]: ...
+
+
+def numbered_pages(
+    fetch: Callable[[int], NumberedPage],
+    in_order: InOrder,
+    *,
+    page_size: int,
+    key: Callable[[Record], Hashable],
+    never_at_rest: Callable[[], ConnectorError],
+) -> Iterator[Page]:
+    """All pages from number 1 on, the later ones in parallel. Empty pages are left out.
+
+    Without a total nothing can be missed knowingly: then pages are read one by one until one isn't full. Raises
+    `never_at_rest()` when rows are still missing after `PASSES` passes.
+    """
+    seen: set[int] = set()
+    expected = 0
+    for number in range(PASSES):
+        found_new = False
+        for page in _one_pass(fetch, in_order, page_size):
+            expected = max(expected, page.total or 0)
+            keys = {hash(key(item)) for item in page.items}
+            if keys - seen:
+                found_new = True
+                seen |= keys
+                yield Page(page.items, page.total)
+            if number > 0 and len(seen) >= expected:
+                return
+        if len(seen) >= expected or (number > 0 and not found_new):
+            return
+    raise never_at_rest()
+
+
+def _one_pass(fetch: Callable[[int], NumberedPage], in_order: InOrder, page_size: int) -> Iterator[NumberedPage]:
+    """Each page once, as far as the latest answer says that the list goes."""
+    page = fetch(1)
+    yield page
+    read = 1
+    while (page.pages or 0) > read:
+        end = page.pages or 0
+        for page in in_order(fetch, range(read + 1, end + 1)):
+            yield page
+        read = end
+    while page.pages is None and len(page.items) >= page_size:
+        read += 1
+        page = fetch(read)
+        yield page

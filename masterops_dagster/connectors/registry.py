@@ -1,0 +1,91 @@
+"""From an account to its connector: which class, which credentials, which limits.
+
+with open_connector(settings().access(account), settings(), budget, sink) as connector: ...
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import httpx
+
+from masterops_dagster.connectors.auth import BearerToken, OAuthRefresh
+from masterops_dagster.connectors.base import Options, Patience
+from masterops_dagster.connectors.budget import Budget, InMemoryBudget, Window
+from masterops_dagster.connectors.hubspot import HubSpot
+from masterops_dagster.connectors.telemetry import TelemetrySink
+from masterops_dagster.connectors.unleashed import Unleashed
+from masterops_dagster.connectors.woocommerce import WooCommerce
+from masterops_dagster.settings import AccountAccess, Settings
+
+AnyConnector = HubSpot | Unleashed | WooCommerce
+
+
+@cache
+def process_budget() -> Budget:
+    """The budget of this process, for when no shared one is handed in."""
+    return InMemoryBudget()
+
+
+def open_connector(
+    access: AccountAccess,
+    settings: Settings,
+    budget: Budget | None = None,
+    sink: TelemetrySink | None = None,
+) -> AnyConnector:
+    """The connector of an account, to be closed by the caller. No request is sent yet.
+
+    Without a `budget` the threads of this process share one; other processes don't know of it. Raises
+    `MissingCredential` naming the variable, `ValueError` for a system that has no connector.
+    """
+    account = access.account
+    options: Options = {
+        "budget": budget or process_budget(),
+        "sink": sink,
+        "patience": Patience(timeout=settings.request_timeout_seconds, deadline=settings.request_deadline_seconds),
+    }
+    match account.system:
+        case "hubspot":
+            return HubSpot(
+                access.base_url,
+                account.key,
+                _hubspot_auth(access),
+                api_version=settings.hubspot_api_version,
+                requests_per_10_seconds=settings.hubspot_requests_per_10_seconds,
+                search_requests_per_second=settings.hubspot_search_requests_per_second,
+                requests_per_day=settings.hubspot_requests_per_day,
+                **options,
+            )
+        case "unleashed":
+            return Unleashed(
+                access.base_url,
+                account.key,
+                access.secret("api_id"),
+                access.secret("api_key"),
+                client_type=f"{account.business_key}/masterops",
+                page_size=settings.unleashed_page_size,
+                window=Window("5min", settings.unleashed_requests_per_5_minutes, 300.0),
+                **options,
+            )
+        case "woocommerce":
+            return WooCommerce(
+                access.base_url,
+                account.key,
+                access.secret("consumer_key"),
+                access.secret("consumer_secret"),
+                window=Window("1s", settings.woocommerce_requests_per_second, 1.0),
+                **options,
+            )
+    raise ValueError(f"there is no connector for {account.system!r}")
+
+
+def _hubspot_auth(access: AccountAccess) -> httpx.Auth:
+    """A service key or private app token if there is one, else OAuth with the app's refresh token."""
+    if "access_token" in access.secrets:
+        return BearerToken(access.secret("access_token"))
+    return OAuthRefresh(
+        f"{access.base_url.rstrip('/')}/oauth/v1/token",
+        access.secret("client_id"),
+        access.secret("client_secret"),
+        access.secret("refresh_token"),
+    )
