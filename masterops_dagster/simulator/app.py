@@ -1,0 +1,59 @@
+"""All stand-ins in one ASGI app: a mount per account, on one world."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Mount, Route
+
+from masterops_dagster.businesses import ACCOUNTS, Account
+from masterops_dagster.simulator import limits
+from masterops_dagster.simulator.endpoints import mount_path
+from masterops_dagster.simulator.hubspot import HubSpotStandIn
+from masterops_dagster.simulator.misbehaviour import Connections, FaultsInForce, Misbehaving
+from masterops_dagster.simulator.serving import Served, StandIn
+from masterops_dagster.simulator.unleashed import UnleashedStandIn
+from masterops_dagster.simulator.woocommerce import WooCommerceStandIn
+from masterops_dagster.simulator.world.store import World
+
+WORKERS = 4
+"""Threads that read the world, each with its own connection: a long search doesn't hold up the others."""
+
+
+def create_app(world: World, endpoints: Mapping[str, Mapping[str, str]], connections: Connections) -> Starlette:
+    """Serves every account of `endpoints` from the world; limits and faults are read from its folder."""
+    policies = limits.Policies(world.directory / limits.FILE_NAME)
+    faults = FaultsInForce(world.directory)
+    workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="stand-in")
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        yield
+        workers.shutdown()
+
+    async def healthz(request: Request) -> JSONResponse:
+        return JSONResponse({"status": "ok", "now": world.now().isoformat(timespec="milliseconds")})
+
+    mounts = []
+    for account in ACCOUNTS:
+        stand_in = _stand_in(account, world, endpoints[account.key], policies)
+        served = Misbehaving(Served(stand_in, workers), account, faults, connections, stand_in.bodies)
+        mounts.append(Mount(mount_path(account), served))
+    return Starlette(routes=[Route("/healthz", healthz), *mounts], lifespan=lifespan)
+
+
+def _stand_in(account: Account, world: World, endpoint: Mapping[str, str], policies: limits.Policies) -> StandIn:
+    match account.system:
+        case "hubspot":
+            return HubSpotStandIn(account, world, endpoint, policies)
+        case "unleashed":
+            return UnleashedStandIn(account, world, endpoint, policies)
+        case "woocommerce":
+            return WooCommerceStandIn(account, world, endpoint, policies)
+        case _:
+            raise ValueError(f"no stand-in for {account.system}")

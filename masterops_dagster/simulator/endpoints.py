@@ -1,0 +1,73 @@
+"""Where the stand-ins answer and which credentials they accept: `world/endpoints.json`.
+
+Credentials are made up once and kept, so that a restart of the world locks nobody out; the port may change.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from uuid import uuid4
+
+from masterops_dagster.businesses import ACCOUNTS, Account
+
+FILE_NAME = "endpoints.json"
+
+
+def mount_path(account: Account) -> str:
+    """The path under which an account is served: `/unleashed/teelixir`."""
+    return "/" + "/".join(part for part in (account.system, account.business_key) if part)
+
+
+def publish(world_dir: Path, origin: str) -> dict[str, dict[str, str]]:
+    """Writes `{account key: {"base_url": …, <credential>: …}}` for `origin` (`http://127.0.0.1:8080`) and returns it.
+
+    The file has mode 0600 from its first byte and replaces its predecessor in one step. WooCommerce's `base_url` is
+    the site's address, without `/wp-json/wc/v3`.
+    """
+    path = world_dir / FILE_NAME
+    known: dict[str, dict[str, str]] = json.loads(path.read_text()) if path.exists() else {}
+    entries = {
+        account.key: {
+            **_credentials(account.system),
+            **known.get(account.key, {}),
+            "base_url": origin + mount_path(account),
+        }
+        for account in ACCOUNTS
+    }
+    _replace(path, json.dumps(entries, indent=2) + "\n")
+    return entries
+
+
+def _credentials(system: str) -> Mapping[str, str]:
+    match system:
+        case "hubspot":
+            return {
+                "access_token": f"pat-ap1-{uuid4()}",
+                "client_id": str(uuid4()),
+                "client_secret": str(uuid4()),
+                "refresh_token": f"ap1-{secrets.token_hex(18)}",
+            }
+        case "unleashed":
+            return {"api_id": str(uuid4()), "api_key": secrets.token_urlsafe(66)}
+        case "woocommerce":
+            return {
+                "consumer_key": f"ck_{secrets.token_hex(20)}",
+                "consumer_secret": f"cs_{secrets.token_hex(20)}",
+            }
+        case _:
+            raise ValueError(f"no stand-in for {system}")
+
+
+def _replace(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
