@@ -1,9 +1,10 @@
-{#- Which of our records an outside one is: account, external_id, id; each outside record once. -#}
+{#- Which of our records an outside one is: system, account, external_id, id; each outside record once. -#}
 {% macro identities(entity) %}
     select
+        system,
         account,
         external_id,
-        {{ entity }}_id as id
+        entity_id as id
     from {{ source('core', 'identities') }}
     where entity = '{{ entity }}'
 {% endmacro %}

@@ -20,6 +20,12 @@ customers as (
 
 ),
 
+companies as (
+
+    {{ identities('company') }}
+
+),
+
 sums as (
 
     select
@@ -46,6 +52,7 @@ final as (
         orders.external_id,
         orders.order_number,
         customers.id as customer_id,
+        companies.id as company_id,
 
         ---- state
         orders.status,
@@ -76,6 +83,9 @@ final as (
     left join customers
         on orders.account = customers.account
         and orders.customer_external_id = customers.external_id
+    left join companies
+        on orders.account = companies.account
+        and orders.customer_external_id = companies.external_id
 
 )
 
