@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Protocol, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -17,6 +17,8 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from masterops_dagster.simulator.misbehaviour import ErrorBodies, Struck, server_time
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -49,9 +51,9 @@ class Call:
         """The first value of that name."""
         return self.arguments.get(name, [default])[0]
 
-    def json(self) -> Any:
-        """The body. Raises `msgspec.DecodeError` if it is no JSON."""
-        return msgspec.json.decode(self.body)
+    def read(self, kind: type[T]) -> T:
+        """The body. Raises `msgspec.DecodeError` if it is no JSON of that shape."""
+        return msgspec.json.decode(self.body, type=kind)
 
 
 Handler = Callable[..., Response]

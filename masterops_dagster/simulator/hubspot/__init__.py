@@ -94,8 +94,6 @@ class HubSpotStandIn:
             return error.reply()
         except msgspec.DecodeError as error:
             return errors.invalid(f"Invalid input JSON on line 1, column 1: {error}").reply()
-        except (KeyError, TypeError, AttributeError) as error:
-            return errors.invalid(f"Invalid input JSON: {error!r}").reply()
         if found is None:
             return error_reply(404, message="resource not found", category="OBJECT_NOT_FOUND")
         return found

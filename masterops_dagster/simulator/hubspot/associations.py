@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.responses import Response
 
 from masterops_dagster.businesses import Account
 from masterops_dagster.simulator.hubspot.errors import ApiError, invalid, not_found
 from masterops_dagster.simulator.hubspot.objects import batch_reply, next_page, page_of
+from masterops_dagster.simulator.hubspot.requests import (
+    AssociationSpec,
+    BatchAssociationsRead,
+    BatchEnds,
+    BatchPairs,
+)
 from masterops_dagster.simulator.hubspot.schema import DEFAULT_ASSOCIATIONS, ObjectType, object_type, seen_from
 from masterops_dagster.simulator.replies import json_reply
 from masterops_dagster.simulator.serving import Call, Routes
@@ -20,6 +26,7 @@ MAX_READ_INPUTS = 1000
 MAX_WRITE_INPUTS = 2000
 MAX_PAGE = 500
 
+Input = TypeVar("Input")
 Kinds = list[tuple[str, int, str | None]]
 
 
@@ -43,8 +50,8 @@ class Associations:
     def batch_read(self, call: Call, type: str, to: str) -> Response:
         """Objects without associations are errors of a 207, as on the real system."""
         started, kind, other = datetime.now(UTC), object_type(type), object_type(to)
-        inputs = _inputs(call, MAX_READ_INPUTS)
-        after = {str(item["id"]): int(item.get("after") or 0) for item in inputs}
+        inputs = _within(call.read(BatchAssociationsRead).inputs, MAX_READ_INPUTS)
+        after = {str(item.id): _cursor(item.after) for item in inputs}
         found = self._world.associations(kind.name, other.name, list(after))
         results = []
         for id, ends in found.items():
@@ -60,11 +67,10 @@ class Associations:
         started, kind, other = datetime.now(UTC), object_type(type), object_type(to)
         results, errors = [], []
         with self._world.transaction():
-            for item in _inputs(call, MAX_WRITE_INPUTS):
+            for pair in _within(call.read(BatchPairs).inputs, MAX_WRITE_INPUTS):
+                ends = str(pair.from_.id), str(pair.to.id)
                 try:
-                    results.append(
-                        self._associate(kind, _id(item, "from"), other, _id(item, "to"), _kinds(item["types"]))
-                    )
+                    results.append(self._associate(kind, ends[0], other, ends[1], _kinds(pair.types)))
                 except ApiError as error:
                     if error.status != 404:
                         raise
@@ -75,16 +81,16 @@ class Associations:
         started, kind, other = datetime.now(UTC), object_type(type), object_type(to)
         results: list[dict[str, Any]] = []
         with self._world.transaction():
-            for item in _inputs(call, MAX_WRITE_INPUTS):
-                results.extend(self._associate_default(kind, _id(item, "from"), other, _id(item, "to")))
+            for pair in _within(call.read(BatchPairs).inputs, MAX_WRITE_INPUTS):
+                results.extend(self._associate_default(kind, str(pair.from_.id), other, str(pair.to.id)))
         return batch_reply(200, results, [], started)
 
     def batch_archive(self, call: Call, type: str, to: str) -> Response:
         kind, other = object_type(type), object_type(to)
         with self._world.transaction():
-            for item in _inputs(call, MAX_WRITE_INPUTS):
-                for end in item["to"]:
-                    self._world.dissociate(kind.name, _id(item, "from"), other.name, str(end["id"]))
+            for item in _within(call.read(BatchEnds).inputs, MAX_WRITE_INPUTS):
+                for end in item.to:
+                    self._world.dissociate(kind.name, str(item.from_.id), other.name, str(end.id))
         return Response(status_code=204)
 
     def list_of(self, call: Call, type: str, id: str, to: str) -> Response:
@@ -100,7 +106,8 @@ class Associations:
 
     def put(self, call: Call, type: str, id: str, to: str, to_id: str) -> Response:
         with self._world.transaction():
-            made = self._associate(object_type(type), id, object_type(to), to_id, _kinds(call.json()))
+            kinds = _kinds(call.read(tuple[AssociationSpec, ...]))
+            made = self._associate(object_type(type), id, object_type(to), to_id, kinds)
         return json_reply(made, 201)
 
     def put_default(self, call: Call, type: str, id: str, to: str, to_id: str) -> Response:
@@ -168,21 +175,19 @@ def _none_found(kind: ObjectType, other: ObjectType, id: str) -> ApiError:
     )
 
 
-def _inputs(call: Call, maximum: int) -> list[dict[str, Any]]:
-    request = call.json()
-    inputs = request.get("inputs") if isinstance(request, Mapping) else None
-    if not isinstance(inputs, list):
-        raise invalid('Invalid input JSON: Some required fields were not set: ["inputs"]')
+def _within(inputs: Sequence[Input], maximum: int) -> Sequence[Input]:
     if len(inputs) > maximum:
         raise invalid(f"The maximum number of inputs supported in a batch request is {maximum}.")
     return inputs
 
 
-def _id(item: Mapping[str, Any], end: str) -> str:
-    return str(item[end]["id"])
+def _cursor(after: str | int | None) -> int:
+    if after is not None and not str(after).isdecimal():
+        raise invalid(f"after must be a number, not {after}")
+    return int(after or 0)
 
 
-def _kinds(types: Sequence[Mapping[str, Any]]) -> Kinds:
-    return [
-        (str(one.get("associationCategory", "HUBSPOT_DEFINED")), int(one["associationTypeId"]), None) for one in types
-    ]
+def _kinds(types: Sequence[AssociationSpec]) -> Kinds:
+    if not types:
+        raise invalid('Some required fields were not set: ["types"]')
+    return [(one.association_category, one.association_type_id, None) for one in types]

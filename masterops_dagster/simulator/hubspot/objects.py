@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from starlette.responses import Response
@@ -17,6 +17,19 @@ from masterops_dagster.simulator.hubspot.errors import (
     invalid,
     not_found,
     some_not_found,
+)
+from masterops_dagster.simulator.hubspot.requests import (
+    BatchArchive,
+    BatchCreate,
+    BatchRead,
+    BatchUpdate,
+    Create,
+    GdprDelete,
+    Merge,
+    Scalar,
+    SearchRequest,
+    Update,
+    UpdateById,
 )
 from masterops_dagster.simulator.hubspot.schema import (
     ALWAYS_RETURNED,
@@ -35,6 +48,9 @@ MAX_PAGE = 100
 MAX_BATCH = 100
 ASSOCIATIONS_PER_OBJECT = 100
 """How many associations of one type a listed object shows before `paging` says that there are more."""
+
+Input = TypeVar("Input")
+Item = TypeVar("Item", Create, UpdateById)
 
 
 class Objects:
@@ -86,7 +102,7 @@ class Objects:
 
     def search(self, call: Call, type: str) -> Response:
         kind = object_type(type)
-        request = search.understood(call.json(), kind, self._definitions)
+        request = search.understood(call.read(SearchRequest), kind, self._definitions)
         lag = self._policies.of(self._account).search_lag_seconds
         if lag:
             request = request.until(self._world.now() - timedelta(seconds=lag))
@@ -105,12 +121,12 @@ class Objects:
     def create(self, call: Call, type: str) -> Response:
         kind = object_type(type)
         with self._world.transaction():
-            record = self._create(kind, call.json())
+            record = self._create(kind, call.read(Create))
         return json_reply(self._shown(kind, [record], ())[0], 201)
 
     def update(self, call: Call, type: str, id: str) -> Response:
         kind = object_type(type)
-        properties = self._accepted(kind, call.json())
+        properties = self._accepted(kind, call.read(Update).properties)
         with self._world.transaction():
             record = self._found(kind, id, call.argument("idProperty"))
             if record is None:
@@ -124,8 +140,8 @@ class Objects:
         return Response(status_code=204)
 
     def merge(self, call: Call, type: str) -> Response:
-        kind, request = object_type(type), call.json()
-        primary, merged = str(request.get("primaryObjectId")), str(request.get("objectIdToMerge"))
+        kind, request = object_type(type), call.read(Merge)
+        primary, merged = str(request.primary_object_id), str(request.object_id_to_merge)
         if primary == merged:
             raise invalid("Cannot merge an object with itself.")
         try:
@@ -137,8 +153,8 @@ class Objects:
 
     def gdpr_delete(self, call: Call, type: str) -> Response:
         """Deletes for good, archived objects too; 204 also where there is nothing."""
-        kind, request = object_type(type), call.json()
-        record = self._found(kind, str(request.get("objectId")), str(request.get("idProperty") or ""), archived=None)
+        kind, request = object_type(type), call.read(GdprDelete)
+        record = self._found(kind, str(request.object_id), request.id_property, archived=None)
         if record is not None:
             self._world.erase(kind.name, record.id)
         return Response(status_code=204)
@@ -146,57 +162,53 @@ class Objects:
     # ---- batches
 
     def batch_read(self, call: Call, type: str) -> Response:
-        kind, request = object_type(type), call.json()
-        ids = [_required_id(item) for item in _inputs(request)]
-        id_property = str(request.get("idProperty") or "")
+        kind, request = object_type(type), call.read(BatchRead)
+        ids = [str(item.id) for item in _within_batch(request.inputs)]
         batch = Batch(call, kind)
         archived = _flag(call, "archived")
-        if id_property in ("", "hs_object_id"):
+        if request.id_property in (None, "hs_object_id"):
             page = self._world.page(self._account.key, kind.name, Query(ids=ids, archived=archived), limit=len(ids))
             found: Iterable[Record | None] = map({record.id: record for record in page.records}.get, ids)
         else:
-            found = (self._found(kind, id, id_property, archived=archived) for id in ids)
+            found = (self._found(kind, id, request.id_property, archived=archived) for id in ids)
         for id, record in zip(ids, found, strict=True):
             batch.read(id, record)
-        names = tuple(request.get("properties") or ())
-        return batch.answer(200, lambda records: self._shown(kind, records, names))
+        return batch.answer(200, lambda records: self._shown(kind, records, request.properties or ()))
 
     def batch_create(self, call: Call, type: str) -> Response:
         kind = object_type(type)
-        return self._write_batch(call, kind, 201, lambda item: (self._create(kind, item), True))
+        inputs = call.read(BatchCreate).inputs
+        return self._write_batch(call, kind, 201, inputs, lambda item: (self._create(kind, item), True))
 
     def batch_update(self, call: Call, type: str) -> Response:
         kind = object_type(type)
 
-        def update(item: Mapping[str, Any]) -> tuple[Record, bool]:
-            id = _required_id(item)
-            record = self._found(kind, id, str(item.get("idProperty") or ""))
+        def update(item: UpdateById) -> tuple[Record, bool]:
+            record = self._found(kind, str(item.id), item.id_property)
             if record is None:
-                raise some_not_found(kind.singular, [id])
-            return self._update(kind, record.id, self._accepted(kind, item)), False
+                raise some_not_found(kind.singular, [str(item.id)])
+            return self._update(kind, record.id, self._accepted(kind, item.properties)), False
 
-        return self._write_batch(call, kind, 200, update)
+        return self._write_batch(call, kind, 200, call.read(BatchUpdate).inputs, update)
 
     def batch_upsert(self, call: Call, type: str) -> Response:
         kind = object_type(type)
 
-        def upsert(item: Mapping[str, Any]) -> tuple[Record, bool]:
-            id, id_property = _required_id(item), str(item.get("idProperty") or "hs_object_id")
-            record = self._found(kind, id, id_property)
+        def upsert(item: UpdateById) -> tuple[Record, bool]:
+            record = self._found(kind, str(item.id), item.id_property)
             if record is not None:
-                return self._update(kind, record.id, self._accepted(kind, item)), False
-            if id_property == "hs_object_id":
-                raise some_not_found(kind.singular, [id])
-            own = {"properties": {id_property: id, **(item.get("properties") or {})}}
-            return self._create(kind, own), True
+                return self._update(kind, record.id, self._accepted(kind, item.properties)), False
+            if item.id_property is None or item.id_property == "hs_object_id":
+                raise some_not_found(kind.singular, [str(item.id)])
+            return self._create(kind, Create({item.id_property: item.id, **item.properties})), True
 
-        return self._write_batch(call, kind, 200, upsert, show_new=True)
+        return self._write_batch(call, kind, 200, call.read(BatchUpdate).inputs, upsert, show_new=True)
 
     def batch_archive(self, call: Call, type: str) -> Response:
         kind = object_type(type)
         with self._world.transaction():
-            for item in _inputs(call.json()):
-                self._archive(kind, _required_id(item))
+            for item in _within_batch(call.read(BatchArchive).inputs):
+                self._archive(kind, str(item.id))
         return Response(status_code=204)
 
     def _write_batch(
@@ -204,14 +216,14 @@ class Objects:
         call: Call,
         kind: ObjectType,
         success: int,
-        write: Callable[[Mapping[str, Any]], tuple[Record, bool]],
+        inputs: Sequence[Item],
+        write: Callable[[Item], tuple[Record, bool]],
         *,
         show_new: bool = False,
     ) -> Response:
         """Writes each input that can be written. What isn't there is an error of its own; invalid or conflicting
         inputs fail the batch as a whole, unless every input carries an `objectWriteTraceId`."""
-        inputs = _inputs(call.json())
-        traced = all(item.get("objectWriteTraceId") for item in inputs)
+        traced = all(item.object_write_trace_id for item in _within_batch(inputs))
         batch = Batch(call, kind)
         with self._world.transaction():
             for index, item in enumerate(inputs):
@@ -229,34 +241,27 @@ class Objects:
     # ---- inside
 
     def _found(
-        self, kind: ObjectType, id: str, id_property: str = "", *, archived: bool | None = False
+        self, kind: ObjectType, id: str, id_property: str | None = None, *, archived: bool | None = False
     ) -> Record | None:
-        if id_property in ("", "hs_object_id"):
+        if id_property in (None, "", "hs_object_id"):
             return self._world.get(self._account.key, kind.name, id, archived=archived)
-        definition = self._definitions.of(kind).get(id_property)
+        definition = self._definitions.of(kind).get(str(id_property))
         if definition is None or not (definition.get("hasUniqueValue") or id_property == "email"):
             raise invalid(f"Property '{id_property}' is not a unique identifier of {kind.name}.")
-        return self._world.find(kind.name, id_property, id)
+        return self._world.find(kind.name, str(id_property), id)
 
-    def _accepted(self, kind: ObjectType, item: Mapping[str, Any]) -> dict[str, str | None]:
-        properties = item.get("properties")
-        if not isinstance(properties, Mapping):
-            raise invalid('Invalid input JSON: Some required fields were not set: ["properties"]')
+    def _accepted(self, kind: ObjectType, properties: Mapping[str, Scalar]) -> dict[str, str | None]:
         return values.accepted(self._definitions.of(kind), properties)
 
-    def _create(self, kind: ObjectType, item: Mapping[str, Any]) -> Record:
+    def _create(self, kind: ObjectType, item: Create) -> Record:
         try:
-            record = self._world.create(kind.name, self._accepted(kind, item))
+            record = self._world.create(kind.name, self._accepted(kind, item.properties))
         except DuplicateValue as duplicate:
             raise already_exists(kind.singular.capitalize(), duplicate.existing_id) from duplicate
-        for association in item.get("associations") or ():
-            types = [
-                (str(one.get("associationCategory", "HUBSPOT_DEFINED")), int(one["associationTypeId"]), None)
-                for one in association["types"]
-            ]
-            to_id = str(association["to"]["id"])
+        for association in item.associations:
+            types = [(one.association_category, one.association_type_id, None) for one in association.types]
             for to_type in _types_at_the_other_end(kind, types):
-                self._world.associate(kind.name, record.id, to_type, to_id, types)
+                self._world.associate(kind.name, record.id, to_type, str(association.to.id), types)
         return record
 
     def _update(self, kind: ObjectType, id: str, properties: Mapping[str, str | None]) -> Record:
@@ -327,10 +332,10 @@ class Batch:
         elif all(record.id != known.id for known, _ in self._records):
             self._records.append((record, False))
 
-    def fail(self, error: ApiError, item: Mapping[str, Any]) -> None:
+    def fail(self, error: ApiError, item: Create | UpdateById) -> None:
         entry = error.item()
-        if trace := item.get("objectWriteTraceId"):
-            entry["context"] = {**entry.get("context", {}), "objectWriteTraceId": [str(trace)]}
+        if item.object_write_trace_id:
+            entry["context"] = {**entry.get("context", {}), "objectWriteTraceId": [item.object_write_trace_id]}
         self._errors.append(entry)
 
     def answer(
@@ -373,7 +378,7 @@ def next_page(call: Call, after: str) -> dict[str, Any]:
     return {"next": {"after": after, "link": f"{call.url}?{urlencode([*arguments, ('after', after)])}"}}
 
 
-def _types_at_the_other_end(kind: ObjectType, types: Sequence[tuple[str, int, str | None]]) -> set[str]:
+def _types_at_the_other_end(kind: ObjectType, types: Sequence[tuple[str, int, None]]) -> set[str]:
     ends = set()
     for _, type_id, _ in types:
         if type_id not in ASSOCIATION_TYPES or ASSOCIATION_TYPES[type_id][0] != kind.name:
@@ -382,26 +387,16 @@ def _types_at_the_other_end(kind: ObjectType, types: Sequence[tuple[str, int, st
     return ends
 
 
-def _inputs(request: Any) -> list[Mapping[str, Any]]:
-    inputs = request.get("inputs") if isinstance(request, Mapping) else None
-    if not isinstance(inputs, list):
-        raise invalid('Invalid input JSON: Some required fields were not set: ["inputs"]')
+def _within_batch(inputs: Sequence[Input]) -> Sequence[Input]:
     if len(inputs) > MAX_BATCH:
         raise invalid(f"The maximum number of inputs supported in a batch request is {MAX_BATCH}.")
     return inputs
 
 
-def _required_id(item: Mapping[str, Any]) -> str:
-    if not item.get("id"):
-        raise invalid('Invalid input JSON: Some required fields were not set: ["id"]')
-    return str(item["id"])
-
-
-def _internal_error(item: Mapping[str, Any]) -> ApiError:
+def _internal_error(item: Create | UpdateById) -> ApiError:
     """What a fault makes of an item."""
-    properties = item.get("properties") or {}
-    known_by = item.get("id") or properties.get("email") or properties.get("name") or ""
-    return ApiError(207, "internal error", "INTERNAL_ERROR", context={"ids": [str(known_by)]})
+    named = item.id if isinstance(item, UpdateById) else item.properties.get("email") or item.properties.get("name")
+    return ApiError(207, "internal error", "INTERNAL_ERROR", context={"ids": [str(named)]})
 
 
 def _names(call: Call, argument: str) -> tuple[str, ...]:

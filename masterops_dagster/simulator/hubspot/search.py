@@ -13,6 +13,7 @@ from typing import Any
 
 from masterops_dagster.simulator.hubspot import values
 from masterops_dagster.simulator.hubspot.errors import invalid
+from masterops_dagster.simulator.hubspot.requests import Condition, Scalar, SearchRequest, SortRule
 from masterops_dagster.simulator.hubspot.schema import Definitions, ObjectType
 from masterops_dagster.simulator.world.records import Body, Order, Page, Query, Record
 from masterops_dagster.simulator.world.store import World
@@ -80,11 +81,11 @@ class Search:
         return Page(found[self.after : self.after + self.limit], len(found))
 
 
-def understood(request: Mapping[str, Any], kind: ObjectType, definitions: Definitions) -> Search:
+def understood(request: SearchRequest, kind: ObjectType, definitions: Definitions) -> Search:
     """Raises `ApiError` 400 for what HubSpot refuses."""
     limit, after = _paging(request)
     known = definitions.of(kind)
-    groups = [_filters(group, known) for group in request.get("filterGroups") or []]
+    groups = [[_filter(one, known) for one in group.filters] for group in request.filter_groups or ()]
     if len(groups) > MAX_GROUPS:
         raise invalid(f"Too many filterGroups: {len(groups)}. The maximum is {MAX_GROUPS}.")
     if any(len(group) > MAX_FILTERS_PER_GROUP for group in groups) or sum(map(len, groups)) > MAX_FILTERS:
@@ -96,26 +97,25 @@ def understood(request: Mapping[str, Any], kind: ObjectType, definitions: Defini
         tests.extend(one.test for one in rest)
     elif groups:
         tests.append(_any_of([[one.test for one in group] for group in groups]))
-    if text := str(request.get("query") or "").lower():
+    if text := (request.query or "").lower():
         tests.append(lambda body: any(text in str(value).lower() for value in body["properties"].values() if value))
     if tests:
         query = replace(query, matching=lambda body: all(test(body) for test in tests))
-    order, sort_property, descending = _sort(request.get("sorts") or [], kind, known)
+    order, sort_property, descending = _sort(request.sorts or (), kind, known)
     return Search(
         query=replace(query, order=order, descending=descending and sort_property is None),
         sort_property=sort_property,
         descending=descending,
-        properties=tuple(request.get("properties") or ()),
+        properties=request.properties or (),
         limit=limit,
         after=after,
     )
 
 
-def _paging(request: Mapping[str, Any]) -> tuple[int, int]:
-    limit = request.get("limit", 10)
-    after = str(request.get("after") or "0")
-    if not isinstance(limit, int) or not 0 <= limit <= MAX_LIMIT:
-        raise invalid(f"limit must be between 0 and {MAX_LIMIT}, not {limit!r}")
+def _paging(request: SearchRequest) -> tuple[int, int]:
+    limit, after = request.limit, str(request.after or "0")
+    if not 0 <= limit <= MAX_LIMIT:
+        raise invalid(f"limit must be between 0 and {MAX_LIMIT}, not {limit}")
     if not after.isdecimal():
         raise invalid(f"after must be a number, not {after!r}")
     if int(after) + limit > MAX_RESULTS:
@@ -187,12 +187,8 @@ class Filter:
         return any(re.fullmatch(pattern, token) for token in tokens)
 
 
-def _filters(group: Mapping[str, Any], known: Mapping[str, Mapping[str, Any]]) -> list[Filter]:
-    return [_filter(one, known) for one in group.get("filters") or []]
-
-
-def _filter(given: Mapping[str, Any], known: Mapping[str, Mapping[str, Any]]) -> Filter:
-    name, operator = str(given.get("propertyName")), str(given.get("operator"))
+def _filter(given: Condition, known: Mapping[str, Mapping[str, Any]]) -> Filter:
+    name, operator = given.property_name, given.operator
     if operator not in OPERATORS:
         raise invalid(f"{operator} is not a valid operator. Valid ones: {', '.join(OPERATORS)}")
     if name not in known:
@@ -201,33 +197,39 @@ def _filter(given: Mapping[str, Any], known: Mapping[str, Mapping[str, Any]]) ->
         name=name,
         kind=str(known[name]["type"]),
         operator=operator,
-        value=str(given.get("value", "")),
-        high_value=str(given.get("highValue", "")),
-        values=tuple(str(value) for value in given.get("values") or ()),
+        value=values.text(given.value) or "",
+        high_value=values.text(given.high_value) or "",
+        values=tuple(values.text(value) or "" for value in given.values or ()),
     )
     _check_operands(made, given)
     return made
 
 
-def _check_operands(made: Filter, given: Mapping[str, Any]) -> None:
+def _check_operands(made: Filter, given: Condition) -> None:
+    operands: dict[str, Sequence[Scalar] | None]
     match made.operator:
         case "HAS_PROPERTY" | "NOT_HAS_PROPERTY":
             return
         case "IN" | "NOT_IN":
-            wanted = {"values": made.values}
+            operands = {"values": given.values}
         case "BETWEEN":
-            wanted = {"value": (made.value,), "highValue": (made.high_value,)}
+            operands = {"value": _one(given.value), "highValue": _one(given.high_value)}
         case _:
-            wanted = {"value": (made.value,)}
-    for name, operands in wanted.items():
-        if given.get(name) is None:
+            operands = {"value": _one(given.value)}
+    for name, found in operands.items():
+        if found is None:
             raise invalid(f"operator {made.operator} of {made.name} requires {name}")
-        for operand in operands:
+        if made.operator.endswith("CONTAINS_TOKEN"):
+            continue
+        for operand in found:
             try:
-                values.comparable(made.kind, operand)
+                values.comparable(made.kind, values.text(operand) or "")
             except ValueError as error:
-                if not made.operator.endswith("CONTAINS_TOKEN"):
-                    raise invalid(f"{made.name}: {error}") from error
+                raise invalid(f"{made.name}: {error}") from error
+
+
+def _one(value: Scalar) -> tuple[Scalar] | None:
+    return None if value is None else (value,)
 
 
 def _pushed_down(filters: Sequence[Filter], kind: ObjectType) -> tuple[Query, list[Filter]]:
@@ -310,7 +312,7 @@ def _any_of(groups: Sequence[Sequence[Test]]) -> Test:
 
 
 def _sort(
-    sorts: Sequence[Any], kind: ObjectType, known: Mapping[str, Mapping[str, Any]]
+    sorts: Sequence[SortRule | str], kind: ObjectType, known: Mapping[str, Mapping[str, Any]]
 ) -> tuple[Order, tuple[str, str] | None, bool]:
     """By creation, oldest first, unless asked otherwise; only the first sort counts."""
     if not sorts:
@@ -328,11 +330,7 @@ def _sort(
     return "number", (name, str(known[name]["type"])), descending
 
 
-def _sort_rule(rule: Any) -> tuple[str, bool]:
-    if isinstance(rule, Mapping):
-        return str(rule.get("propertyName")), str(rule.get("direction")).upper() == "DESCENDING"
-    text = str(rule)
-    if " " in text:
-        name, _, direction = text.partition(" ")
-        return name, direction.upper().startswith("DESC")
-    return text.removeprefix("-"), text.startswith("-")
+def _sort_rule(rule: SortRule | str) -> tuple[str, bool]:
+    if isinstance(rule, SortRule):
+        return rule.property_name, rule.direction.upper() == "DESCENDING"
+    return rule.removeprefix("-"), rule.startswith("-")

@@ -9,18 +9,19 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from masterops_dagster.simulator.hubspot.errors import InvalidValue, invalid_values
+from masterops_dagster.simulator.hubspot.requests import Scalar
 
 _EMAIL = re.compile(r"[^@\s,;<>]+@[^@\s,;<>]+\.[^@\s,;<>.]{2,}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def accepted(definitions: Mapping[str, Mapping[str, Any]], properties: Mapping[str, Any]) -> dict[str, str | None]:
+def accepted(definitions: Mapping[str, Mapping[str, Any]], properties: Mapping[str, Scalar]) -> dict[str, str | None]:
     """The properties as they are kept: strings, null for the empty one. Raises `ApiError` naming all that are wrong."""
     kept: dict[str, str | None] = {}
     problems: list[InvalidValue] = []
     for name, given in properties.items():
         try:
-            kept[name] = _accepted(definitions.get(name), name, _text(given))
+            kept[name] = _accepted(definitions.get(name), name, text(given))
         except _Refused as refused:
             problems.append(InvalidValue(name, refused.code, str(refused)))
     if problems:
@@ -110,7 +111,8 @@ def _midnight(day: date) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
-def _text(value: Any) -> str | None:
+def text(value: Scalar) -> str | None:
+    """As HubSpot keeps it: `true` and `false` for booleans."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return None if value is None else str(value)
