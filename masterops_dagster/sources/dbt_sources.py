@@ -13,7 +13,7 @@ import yaml
 
 from masterops_dagster.businesses import ACCOUNTS, Account, business
 from masterops_dagster.settings import PROJECT_ROOT
-from masterops_dagster.sources.catalogue import PARENT_VERSION, asset_key, streams, table_columns
+from masterops_dagster.sources.catalogue import PARENT_VERSION, asset_key, streams_of, table_columns
 from masterops_dagster.sources.stream import Column, Mode, Stream
 
 SOURCES_FILE = PROJECT_ROOT / "dbt_project" / "models" / "staging" / "_sources.yml"
@@ -79,7 +79,7 @@ def _account_source(account: Account) -> dict[str, Any]:
         "name": account.schema,
         "schema": account.schema,
         "description": f"What {SYSTEM_NAMES[account.system]} says, account of {owner}.",
-        "tables": [_table(account, stream) for stream in streams(account)],
+        "tables": [_table(account, stream) for stream in streams_of(account)],
     }
 
 

@@ -45,8 +45,9 @@ class Stream:
 
     `resource` is the connector's name for it. `key` are columns. `modified` names the column by which the newest of
     two rows with one key wins, and which is the cursor where the mode is incremental. `business_date` names the column
-    whose Melbourne day is the partition; a stream without one has no partitions and can't be backfilled. A child has `parent`, the stream it is read with, and `items`, the path of
-    its list in the parent's record (empty: the connector asks for it); its `parent_key` column points to the parent.
+    whose Melbourne day is the partition; a stream without one has no partitions and can't be backfilled. A child has
+    `parent`, the stream it is read with, and `items`, the path of its list in the parent's record (empty: the connector
+    asks for it, only for parents that hold something at `asked_if`); its `parent_key` column points to the parent.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Stream:
     business_date: str | None = None
     parent: str | None = None
     items: str = ""
+    asked_if: str = ""
     parent_key: str | None = None
 
 

@@ -142,6 +142,7 @@ STREAMS = (
     Stream(
         "product_variations",
         resource="products/variations",
+        asked_if="variations",
         key=("product_id", "id"),
         parent="products",
         parent_key="product_id",

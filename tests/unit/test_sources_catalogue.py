@@ -2,7 +2,7 @@ import pytest
 
 from masterops_dagster.businesses import ACCOUNTS, account
 from masterops_dagster.sources import dbt_sources
-from masterops_dagster.sources.catalogue import asset_key, children, stream, streams, table_columns
+from masterops_dagster.sources.catalogue import asset_key, children, stream, streams_of, table_columns
 from masterops_dagster.sources.stream import Mode
 
 
@@ -14,7 +14,7 @@ def test_the_committed_dbt_sources_are_what_the_stream_tables_say_today():
 
 @pytest.mark.parametrize("of", ACCOUNTS, ids=lambda a: a.key)
 def test_every_stream_names_only_columns_and_parents_that_exist(of):
-    for s in streams(of):
+    for s in streams_of(of):
         names = [c.name for c in table_columns(s)]
         assert len(names) == len(set(names)), f"{s.name}: a column twice"
         assert set(s.key) <= set(names)
@@ -22,13 +22,16 @@ def test_every_stream_names_only_columns_and_parents_that_exist(of):
             assert pointer is None or pointer in names
         if s.parent:
             parent = stream(of, s.parent)
-            assert streams(of).index(parent) < streams(of).index(s)
+            assert streams_of(of).index(parent) < streams_of(of).index(s)
             assert s in children(of, parent)
             assert bool(s.items) != bool(s.resource)
             assert parent.modified
+            assert len(parent.key) == 1
         elif s.mode is Mode.INCREMENTAL:
             assert s.modified
-            assert s.business_date
+            assert len(s.key) == 1
+        else:
+            assert s.business_date is None
         assert "__" not in s.name
 
 

@@ -1,0 +1,132 @@
+"""Spooled rows into PostgreSQL: one dlt pipeline per account, parquet over COPY into staging, merged by key there.
+
+What was left of an earlier run is dropped, never loaded: its rows are read again, since cursors move only after a load.
+Children carry no merge key: with two keys dlt joins by `or`, which PostgreSQL can't hash; lines that are gone are
+deleted by `settle.py` instead, in the transaction that moves the cursor.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import structlog
+
+from masterops_dagster.businesses import Account
+from masterops_dagster.settings import settings
+from masterops_dagster.sources.catalogue import PARENT_VERSION, table_columns
+from masterops_dagster.sources.spool import Spooled
+from masterops_dagster.sources.stream import Column, Stream, Type
+
+if TYPE_CHECKING:
+    from dlt.common.schema.typing import TColumnSchema
+    from dlt.extract import DltResource
+
+DATA_TYPES: dict[Type, TColumnSchema] = {
+    Type.TEXT: {"data_type": "text"},
+    Type.INTEGER: {"data_type": "bigint"},
+    Type.BOOLEAN: {"data_type": "bool"},
+    Type.DECIMAL: {"data_type": "decimal", "precision": 24, "scale": 6},
+    Type.TIMESTAMP: {"data_type": "timestamp", "precision": 6, "timezone": True},
+    Type.DATE: {"data_type": "date"},
+    Type.JSON: {"data_type": "json"},
+}
+
+LOAD_WORKERS = 2
+"""Tables loaded at once; each takes two connections."""
+
+log = structlog.get_logger()
+
+
+class LoadFailed(RuntimeError):
+    """dlt could not load the rows; the message is PostgreSQL's where there is one."""
+
+
+def application_name(account: Account) -> str:
+    """The name under which dlt's connections for an account show in `pg_stat_activity`."""
+    return f"masterops-load-{account.key}"[:63]
+
+
+def load(account: Account, url: str, spooled: Sequence[Spooled]) -> str:
+    """Merges the rows into the account's raw tables and returns dlt's load id. Raises `LoadFailed`.
+
+    Only one load of an account may run at a time. All tables or none are merged, but each in a transaction of its own.
+    """
+    folder = settings().state_dir / "dlt"
+    os.environ["DLT_DATA_DIR"] = str(folder)
+    import dlt
+    from dlt.pipeline.exceptions import PipelineStepFailed
+
+    dlt.config["runtime.dlthub_telemetry"] = False
+    dlt.config["restore_from_destination"] = False
+    dlt.config["load.workers"] = LOAD_WORKERS
+    dlt.config["load.raise_on_max_retries"] = 2
+    drop_pending(account, folder)
+    pipeline = dlt.pipeline(
+        account.key,
+        pipelines_dir=str(folder / "pipelines"),
+        destination=dlt.destinations.postgres(credentials=_named(url, application_name(account))),
+        dataset_name=account.schema,
+    )
+    try:
+        loaded = pipeline.run(
+            [_resource(rows) for rows in spooled], schema=dlt.Schema(account.schema), loader_file_format="parquet"
+        )
+    except PipelineStepFailed as failure:
+        raise LoadFailed(f"{account.key}: {_reason(failure)}") from failure
+    finally:
+        shutil.rmtree(_working_folder(account, folder), ignore_errors=True)
+    (load_id,) = loaded.loads_ids
+    return load_id
+
+
+def drop_pending(account: Account, folder: Path) -> None:
+    """Deletes what a run of the account's pipeline left: half-written packages, extracted or loaded in part."""
+    working = _working_folder(account, folder)
+    if working.exists():
+        pending = [path.name for place in ("extracted", "normalized") for path in working.glob(f"*/{place}/*")]
+        log.info("dropped what an unfinished load left; its rows are read again", account=account.key, pending=pending)
+        shutil.rmtree(working)
+
+
+def _working_folder(account: Account, folder: Path) -> Path:
+    return folder / "pipelines" / account.key
+
+
+def _resource(spooled: Spooled) -> DltResource:
+    import dlt
+
+    def rows() -> Iterator[Any]:
+        yield dlt.mark.with_file_import(str(spooled.path), "parquet", spooled.rows)
+
+    stream = spooled.stream
+    return dlt.resource(
+        rows,
+        name=stream.name,
+        columns=[_hint(stream, column) for column in table_columns(stream)],
+        primary_key=list(stream.key),
+        write_disposition={"disposition": "merge", "strategy": "delete-insert"},
+        schema_contract={"tables": "evolve", "columns": "evolve", "data_type": "freeze"},
+    )
+
+
+def _hint(stream: Stream, column: Column) -> TColumnSchema:
+    hint: TColumnSchema = {"name": column.name, "nullable": column.name not in stream.key, **DATA_TYPES[column.type]}
+    if column.name == (PARENT_VERSION.name if stream.parent else stream.modified):
+        hint["dedup_sort"] = "desc"
+    return hint
+
+
+def _named(url: str, name: str) -> str:
+    return f"{url}{'&' if '?' in url else '?'}application_name={quote(name)}"
+
+
+def _reason(failure: BaseException) -> str:
+    """The innermost message: dlt wraps PostgreSQL's own in several of its own."""
+    while failure.__cause__ is not None:
+        failure = failure.__cause__
+    return str(failure).strip()

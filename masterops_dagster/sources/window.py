@@ -1,0 +1,45 @@
+"""What part of a stream a load reads: what changed since the last one, what happened on some days, or only its keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Literal
+
+from masterops_dagster import clock
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Which rows are read. `start` and `end` (exclusive) are Melbourne days, and stand only in a backfill."""
+
+    kind: Literal["live", "backfill", "sweep"]
+    start: date | None = None
+    end: date | None = None
+
+    @classmethod
+    def live(cls) -> Window:
+        """What was modified since the cursor; all of it the first time, and for streams without a cursor."""
+        return cls("live")
+
+    @classmethod
+    def backfill(cls, start: date, end: date) -> Window:
+        """What has its business date on the Melbourne days [start, end); never moves the cursor."""
+        if start >= end:
+            raise ValueError(f"a backfill from {start} to {end} has no days; the end is exclusive")
+        return cls("backfill", start, end)
+
+    @classmethod
+    def sweep(cls) -> Window:
+        """All keys: what is gone at the system is marked deleted, what we miss is fetched."""
+        return cls("sweep")
+
+    @property
+    def starts_at(self) -> datetime | None:
+        """The first moment of a backfill's days."""
+        return clock.day_start(self.start) if self.start else None
+
+    @property
+    def ends_at(self) -> datetime | None:
+        """The first moment after a backfill's days."""
+        return clock.day_start(self.end) if self.end else None
