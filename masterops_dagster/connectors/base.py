@@ -435,7 +435,7 @@ class Connector:
         except (msgspec.DecodeError, UnicodeDecodeError) as failure:
             found = self.rescue(body)
             if found is None:
-                detail = f"not JSON ({failure}); it begins with: {_excerpt(body, headers)}"
+                detail = f"not JSON ({failure}): {_excerpt(body, headers)}"
                 raise self._error(MalformedResponse, call, detail, exchange) from None
             data = found
             exchange.repaired = True
@@ -649,14 +649,19 @@ def _describe(failure: httpx.TransportError) -> str:
 
 
 def _excerpt(body: bytes, headers: httpx.Headers) -> str:
-    """A readable beginning of a body that isn't JSON: an HTML page's title, else its first 200 characters."""
-    text = body[:4000].decode("utf-8", errors="replace")
+    """What a body that isn't JSON is: an HTML page's title, or the beginning of a text; of broken JSON nothing.
+
+    E-mail addresses are left out, since errors end up in logs.
+    """
+    text = body[:4000].decode("utf-8", errors="replace").strip()
+    if text[:1] in {"{", "["}:
+        return f"{len(body)} bytes that begin like JSON"
     title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
     if title:
-        return f"HTML page {' '.join(title[1].split())!r}"
-    if "html" in headers.get("Content-Type", "") or text.lstrip()[:1] == "<":
+        text = f"HTML page {' '.join(title[1].split())!r}"
+    elif "html" in headers.get("Content-Type", "") or text[:1] == "<":
         text = re.sub(r"<[^>]*>", " ", text)
-    return " ".join(text.split())[:200] or "nothing"
+    return re.sub(r"\S+@\S+", "(address)", " ".join(text.split()))[:200] or "nothing"
 
 
 def _query_value(value: str) -> str:

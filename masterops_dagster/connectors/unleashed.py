@@ -243,11 +243,15 @@ class Unleashed(Connector):
         return Explanation(str(detail or "no message"), kind=kind)
 
     def clean(self, body: bytes) -> bytes:
-        """Moments from `/Date(ms)/`, slashes escaped or not, to ISO 8601; one that no calendar knows stays as it is."""
-        return _DATE.sub(_iso_moment, body)
+        """Moments to ISO 8601 in UTC, from `/Date(ms)/`, slashes escaped or not, and from ISO 8601 without a zone.
+
+        A `/Date(…)/` that no calendar knows stays as it is.
+        """
+        return _ZONELESS.sub(rb'\1Z"', _DATE.sub(_iso_moment, body))
 
 
 _DATE = re.compile(rb'"\\?/Date\((-?\d{1,15})(?:[+-]\d{4})?\)\\?/"')
+_ZONELESS = re.compile(rb'("\w*(?:Date|On)"\s*:\s*"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?)"')
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
