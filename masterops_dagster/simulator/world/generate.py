@@ -5,20 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator, Set
 from datetime import date
 
+from masterops_dagster.simulator.world import hubspot, unleashed, woocommerce
 from masterops_dagster.simulator.world.records import Association, Version
+from masterops_dagster.simulator.world.rhythm import Plan
 
 
-def first_day(start: date) -> date:
-    """History begins on the first of a month, fifteen months before the world was made."""
-    months = start.year * 12 + start.month - 1 - 15
-    return date(months // 12, months % 12 + 1, 1)
+def base(plan: Plan, imported: Set[str]) -> Iterator[Version | Association]:
+    """What is there when history begins. Businesses whose shop history was imported get no shop of their own."""
+    yield from hubspot.base(plan)
+    for business_key in unleashed.CHANNELS:
+        if business_key not in imported:
+            yield from unleashed.base(plan, business_key)
+    if woocommerce.BUSINESS not in imported:
+        yield from woocommerce.base(plan)
 
 
-def base(seed: int, scale: float, start: date, imported: Set[str]) -> Iterator[Version | Association]:
-    """What is there when history begins."""
-    yield from ()
-
-
-def day(seed: int, scale: float, start: date, imported: Set[str], day: date) -> Iterator[Version | Association]:
+def day(plan: Plan, imported: Set[str], day: date) -> Iterator[Version | Association]:
     """What one Melbourne day brings, with all that later becomes of it."""
-    yield from ()
+    yield from hubspot.day(plan, day)
+    for business_key in unleashed.CHANNELS:
+        if business_key not in imported:
+            yield from unleashed.day(plan, business_key, day)
+    if woocommerce.BUSINESS not in imported:
+        yield from woocommerce.day(plan, day)

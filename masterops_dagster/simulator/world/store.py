@@ -55,6 +55,8 @@ from masterops_dagster.simulator.world.records import (
     millis,
     moment,
 )
+from masterops_dagster.simulator.world.rhythm import Plan
+from masterops_dagster.simulator.world.unleashed import SHOPIFY_ACCOUNT
 
 WORLD_FILE = "world.sqlite"
 WRITTEN_ID_START = 900_000_000_000
@@ -150,9 +152,7 @@ class DuplicateValue(ValueError):
 class WorldState:
     """What the world follows from, and how far it is generated."""
 
-    seed: int
-    scale: float
-    start: date
+    plan: Plan
     generated_through: date | None
     imported: frozenset[str]
     next_id: int
@@ -218,9 +218,7 @@ class World:
             "select seed, scale, start, generated_through, imported, next_id from world"
         ).fetchone()
         return WorldState(
-            seed=row[0],
-            scale=row[1],
-            start=date.fromisoformat(row[2]),
+            plan=Plan(seed=row[0], scale=row[1], start=date.fromisoformat(row[2])),
             generated_through=date.fromisoformat(row[3]) if row[3] else None,
             imported=frozenset(msgspec.json.decode(row[4])),
             next_id=row[5],
@@ -236,11 +234,11 @@ class World:
                 day = state.generated_through
                 while rows < 20_000 and (day is None or day < last):
                     if day is None:
-                        rows += self.insert(generate.base(state.seed, state.scale, state.start, state.imported))
-                        day = generate.first_day(state.start) - timedelta(days=1)
+                        rows += self.insert(generate.base(state.plan, state.imported))
+                        day = state.plan.first - timedelta(days=1)
                     else:
                         day += timedelta(days=1)
-                        rows += self.insert(generate.day(state.seed, state.scale, state.start, state.imported, day))
+                        rows += self.insert(generate.day(state.plan, state.imported, day))
                         if progress is not None:
                             progress(day, last)
                 self._connection.execute("update world set generated_through = ?", (str(day),))
@@ -467,6 +465,52 @@ class World:
                     (at, *ends, at),
                 )
 
+    def erase(self, object_type: str, id: str) -> None:
+        """Deletes a HubSpot object for good, archived or not, past states included. Nothing happens where there is none."""
+        with self.transaction():
+            at = self._ready()
+            self._end_associations(object_type, id, at)
+            self._connection.execute(
+                "delete from records where collection = ? and id = ?", (self._collection("hubspot", object_type), id)
+            )
+
+    # ---- writing: records of the other systems
+
+    def put(self, account: str, resource: str, id: str, body: Body, business_at: datetime | None = None) -> Record:
+        """The record as it is from now on, in place of what was there and of all that was in store for it.
+
+        `business_at` is the date that the API's date window filters by; without it, creation.
+        """
+        with self.transaction():
+            at = self._ready()
+            before = self.get(account, resource, id)
+            key = (self._collection(account, resource), id)
+            self._connection.execute(
+                "delete from records where collection = ? and id = ? and visible_from >= ?", (*key, at)
+            )
+            self._connection.execute(
+                "update records set visible_to = ? where collection = ? and id = ? and visible_to > ?", (at, *key, at)
+            )
+            created = millis(before.created_at) if before is not None else at
+            self._put(
+                Version(
+                    account=account,
+                    resource=resource,
+                    id=id,
+                    number=before.number if before is not None else self._next_ids(1),
+                    parent=before.parent if before is not None else "",
+                    visible_from=at,
+                    created_at=created,
+                    business_at=millis(business_at) if business_at is not None else created,
+                    modified_at=at,
+                    body=body,
+                )
+            )
+            record = self.get(account, resource, id)
+        if record is None:
+            raise UnknownRecord(f"{account} {resource} {id} was written and can't be seen")
+        return record
+
     # ---- writing: generated and imported records
 
     def insert(self, items: Iterable[Version | Association], origin: str = "generated") -> int:
@@ -538,7 +582,8 @@ class World:
                 self._connection.execute(statement)
             self._connection.executemany(
                 "insert or ignore into collections (account, resource) values (?, ?)",
-                [(account.key, resource) for account in ACCOUNTS for resource in RESOURCES[account.system]],
+                [(account.key, resource) for account in ACCOUNTS for resource in RESOURCES[account.system]]
+                + [(SHOPIFY_ACCOUNT, "orders")],
             )
             self._connection.execute(
                 "insert or ignore into world values (1, ?, ?, ?, '', '[]', ?)",
@@ -728,11 +773,11 @@ class World:
         self._connection.executemany(
             "insert or replace into associations values (?, ?, ?, ?, ?, ?, ?)",
             (
-                (*ends, pair.visible_from, pair.visible_to, msgspec.json.encode(pair.types).decode())
+                (*ends, pair.visible_from, pair.visible_to, msgspec.json.encode(types).decode())
                 for pair in pairs
-                for ends in (
-                    (pair.from_type, pair.from_id, pair.to_type, pair.to_id),
-                    (pair.to_type, pair.to_id, pair.from_type, pair.from_id),
+                for *ends, types in (
+                    (pair.from_type, pair.from_id, pair.to_type, pair.to_id, pair.types),
+                    (pair.to_type, pair.to_id, pair.from_type, pair.from_id, _reversed(pair.types)),
                 )
             ),
         )
@@ -749,6 +794,9 @@ class World:
         for to_type, to in self._associated(object_type, id, at):
             self.dissociate(object_type, id, to_type, to.to_id)
 
+
+OPPOSITE_TYPES = {1: 2, 3: 4, 5: 6, 19: 20, 279: 280, 341: 342}
+"""HubSpot's own association types come in pairs, one for each direction: 1 contact → company, 2 company → contact."""
 
 RECORD_COLUMNS = "id, number, created_at, business_at, modified_at, archived, parent, origin, body"
 
@@ -811,3 +859,8 @@ def _emails(version: Version) -> tuple[str | None, str | None]:
         return None, None
     others = _listed(version.body["properties"].get("hs_additional_emails"))
     return version.body["properties"].get("email"), f";{';'.join(others)};" if others else None
+
+
+def _reversed(types: Iterable[tuple[str, int, str | None]]) -> tuple[tuple[str, int, str | None], ...]:
+    opposite = {**OPPOSITE_TYPES, **{there: here for here, there in OPPOSITE_TYPES.items()}}
+    return tuple((category, opposite.get(type_id, type_id), label) for category, type_id, label in types)

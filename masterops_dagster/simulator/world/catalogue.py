@@ -1,0 +1,199 @@
+"""What the businesses sell: articles with prices and costs that move once a year, some discontinued or removed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from functools import cache, lru_cache
+
+from masterops_dagster.simulator.world.rhythm import Plan
+from masterops_dagster.simulator.world.seeding import TENTH_OF_A_MILL, Dice, cents
+
+YEARS_OF_PRICES = 6
+"""For how many years after history begins prices move; afterwards they stay."""
+
+MUSHROOMS = (
+    *("Lion's Mane", "Reishi", "Chaga", "Cordyceps", "Turkey Tail", "Maitake", "Shiitake", "Tremella", "Poria"),
+    *("Schizandra", "Ashwagandha", "Pearl", "Tongkat Ali", "Pine Pollen", "Astragalus"),
+)
+FORMS = (
+    *(("Powder 50 g", "2450"), ("Powder 100 g", "4300"), ("Powder 250 g", "8900"), ("Powder 1 kg", "27900")),
+    *(("Capsules 60", "3650"), ("Capsules 120", "6400"), ("Tincture 50 ml", "4550"), ("Latte 100 g", "2390")),
+    *(("Sample sachet", "350"), ("Bulk 5 kg", "118000")),
+)
+BRANDS = (
+    *("Amazonia", "Loving Earth", "Botanika", "Pukka", "Weleda", "Dr Organic", "Spiral", "Honest to Goodness", "Ceres"),
+    *("Nutra Organics", "Bonsoy", "Pure Harvest", "Melrose", "Koala Tea", "Every Bit", "Sukin", "Ecostore", "Kombu Co"),
+    *("Lotus", "Chef's Choice"),
+)
+ITEMS = (
+    *(("Raw protein 1 kg", "4990", True), ("Coconut oil 300 g", "920", False), ("Herbal tea 20 bags", "640", False)),
+    *(("Almond butter 250 g", "890", False), ("Body lotion 200 ml", "1590", True), ("Toothpaste 75 ml", "710", True)),
+    *(("Rolled oats 1 kg", "480", False), ("Tamari 500 ml", "870", False), ("Chia seeds 500 g", "760", False)),
+    *(("Shampoo 350 ml", "1240", True), ("Kombucha 330 ml", "345", True), ("Cacao powder 250 g", "1180", False)),
+    *(
+        ("Greens powder 300 g", "3890", True),
+        ("Brown rice flour 5 kg", "1990", False),
+        ("Dish liquid 1 l", "690", True),
+    ),
+)
+PRODUCE = (
+    *("Pink Lady apples", "Bananas", "Navel oranges", "Lemons", "Avocado", "Strawberries", "Blueberries", "Cherries"),
+    *("Nectarines", "Mangoes", "Packham pears", "Green grapes", "Limes", "Kiwifruit", "Rhubarb", "Figs", "Carrots"),
+    *("Brushed potatoes", "Sweet potato", "Brown onions", "Red onions", "Garlic", "Ginger", "Broccoli", "Cauliflower"),
+    *("Kale", "Silverbeet", "Baby spinach", "Cos lettuce", "Rocket", "Cucumber", "Tomatoes", "Cherry tomatoes"),
+    *(
+        "Red capsicum",
+        "Zucchini",
+        "Eggplant",
+        "Pumpkin",
+        "Corn",
+        "Green beans",
+        "Asparagus",
+        "Leek",
+        "Celery",
+        "Fennel",
+    ),
+    *("Beetroot", "Radish", "Button mushrooms", "Swiss brown mushrooms", "Basil", "Coriander", "Flat parsley", "Mint"),
+    *("Free-range eggs", "Sourdough loaf", "Jersey milk 2 l", "Farm butter", "Red Hill honey", "Olive oil 500 ml"),
+    *("Apple juice 1 l", "Cheddar 200 g", "Crème fraîche", "Jalapeño relish", "Granola 500 g", "Gift card sleeve"),
+)
+BOXES = (
+    *("Family fruit box", "Vegetable box", "Salad box", "Office fruit box", "Juicing box", "Winter soup box"),
+    *("Organic mixed box", "Market box", "Stone fruit box", "Berry box", "Roast box", "Barbecue box", "Herb box"),
+    *("Citrus box", "Little ones' box", "Cellar door hamper"),
+)
+SIZES = (("Small", "3500"), ("Medium", "5500"), ("Large", "7900"))
+TAXED_PRODUCE = frozenset({"Gift card sleeve", "Granola 500 g", "Cellar door hamper"})
+
+
+@dataclass(frozen=True, slots=True)
+class Article:
+    """One sellable article: a product, or a variation (`option`) of the product `parent_name`."""
+
+    business_key: str
+    number: int
+    sku: str
+    name: str
+    group: str
+    price: Decimal
+    """Retail price ex tax when history begins."""
+    cost: Decimal | None
+    """Landed cost, four decimals; None where nobody knows it."""
+    taxed: bool
+    created: date
+    sellable: bool = True
+    obsolete_from: date | None = None
+    removed_on: date | None = None
+    parent_name: str | None = None
+    option: str | None = None
+    moves_on: int = 0
+    """On which day after history began, and each year after it, price and cost move."""
+
+    def moves(self, first: date) -> list[date]:
+        return [first + timedelta(days=self.moves_on + 365 * year) for year in range(YEARS_OF_PRICES)]
+
+    def price_on(self, day: date, first: date) -> Decimal:
+        return cents(self.price * Decimal("1.04") ** self._moved(day, first))
+
+    def cost_on(self, day: date, first: date) -> Decimal | None:
+        if self.cost is None:
+            return None
+        return (self.cost * Decimal("1.03") ** self._moved(day, first)).quantize(TENTH_OF_A_MILL, ROUND_HALF_UP)
+
+    def sold_on(self, day: date) -> bool:
+        return (
+            self.sellable
+            and (self.obsolete_from is None or day < self.obsolete_from)
+            and (self.removed_on is None or day < self.removed_on)
+        )
+
+    def _moved(self, day: date, first: date) -> int:
+        elapsed = (day - first).days - self.moves_on
+        return 0 if elapsed < 0 else min(YEARS_OF_PRICES, elapsed // 365 + 1)
+
+
+@cache
+def articles(plan: Plan, business_key: str) -> tuple[Article, ...]:
+    """All articles that a business ever has, in the order of their numbers."""
+    if business_key == "teelixir":
+        named = [
+            (
+                f"TLX-{_letters(mushroom)}-{number:02d}",
+                f"{mushroom} {form}",
+                form.split(" ")[0],
+                price,
+                True,
+                None,
+                None,
+            )
+            for mushroom in MUSHROOMS
+            for number, (form, price) in enumerate(FORMS, 1)
+        ]
+    elif business_key == "elevate_wholesale":
+        named = [
+            (f"{_letters(brand)}{number:03d}", f"{brand} {item}", brand, price, taxed, None, None)
+            for brand in BRANDS
+            for number, (item, price, taxed) in enumerate(ITEMS, 1)
+        ]
+    elif business_key == "red_hill_fresh":
+        named = [
+            (f"RHF-{number:03d}", name, "Produce", str(250 + (number * 137) % 900), name in TAXED_PRODUCE, None, None)
+            for number, name in enumerate(PRODUCE, 1)
+        ] + [
+            (f"BOX-{number:02d}-{size[0]}", f"{name} - {size}", "Boxes", price, name in TAXED_PRODUCE, name, size)
+            for number, name in enumerate(BOXES, 1)
+            for size, price in SIZES
+        ]
+    else:
+        named = []
+    return tuple(_article(plan, business_key, number, *described) for number, described in enumerate(named))
+
+
+@lru_cache(maxsize=64)
+def sold(plan: Plan, business_key: str, day: date) -> tuple[Article, ...]:
+    """What is on sale on a day."""
+    return tuple(article for article in articles(plan, business_key) if article.sold_on(day))
+
+
+def _article(
+    plan: Plan,
+    business_key: str,
+    number: int,
+    sku: str,
+    name: str,
+    group: str,
+    price: str,
+    taxed: bool,
+    parent_name: str | None,
+    option: str | None,
+) -> Article:
+    dice = Dice(plan.seed, business_key, sku, "article")
+    base = Decimal(price) / 100 * Decimal(str(round(0.85 + 0.3 * dice.random(), 3)))
+    share = Decimal(str(round(0.32 + 0.3 * dice.random(), 4)))
+    part = parent_name is not None
+    fate = dice.random()
+    return Article(
+        business_key=business_key,
+        number=number,
+        sku=sku,
+        name=name,
+        group=group,
+        price=cents(base),
+        cost=(base * share).quantize(TENTH_OF_A_MILL, ROUND_HALF_UP) if dice.random() > 0.05 else None,
+        taxed=taxed,
+        created=plan.first - timedelta(days=dice.whole(30, 900)),
+        sellable=fate > 0.02 or part,
+        obsolete_from=plan.first + timedelta(days=dice.whole(90, 1200)) if 0.02 < fate < 0.05 and not part else None,
+        removed_on=plan.first + timedelta(days=dice.whole(90, 700)) if 0.05 < fate < 0.08 and not part else None,
+        parent_name=parent_name,
+        option=option,
+        moves_on=dice.whole(1, 364),
+    )
+
+
+def _letters(name: str) -> str:
+    """Three letters that tell names apart: `LIM` for Lion's Mane, `TON` for Tongkat Ali."""
+    words = ["".join(c for c in word if c.isalnum()) for word in name.split()]
+    return (words[0][:2] + words[-1][:1]).upper() if len(words) > 1 else words[0][:3].upper()
