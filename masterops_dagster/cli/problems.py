@@ -14,6 +14,10 @@ class NotRunning(Problem):
         super().__init__(f"{what}: start it with `make up`")
 
 
+class BadInput(Problem):
+    """The command was given something that it can't work with; exit code 2."""
+
+
 class RunFailed(Problem):
     """A run that was waited for did not succeed."""
 

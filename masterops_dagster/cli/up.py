@@ -18,7 +18,7 @@ import httpx
 from rich.console import Console
 
 from masterops_dagster.cli import lock, ports
-from masterops_dagster.cli.dagster_client import ACTIVE, KIND_TAG, Dagster, DagsterRefused, Run
+from masterops_dagster.cli.dagster_client import ACTIVE, Dagster, DagsterRefused, Run
 from masterops_dagster.cli.left_overs import left_overs
 from masterops_dagster.cli.manifest import ensure_manifest
 from masterops_dagster.cli.ports import Ports
@@ -40,6 +40,8 @@ REFRESH_JOB = "refresh"
 REFRESH_SCHEDULE = "hourly_refresh"
 START_PATIENCE = 180.0
 """Seconds that a program may take to answer; a cold disk and a busy machine included."""
+LIVES = 3
+"""How often a program may die while it is waited for."""
 
 
 class Interrupted(BaseException):
@@ -170,7 +172,8 @@ def prepare_world(view: View, where: Places, scale: float | None) -> None:
         existing = World(directory).state().scale
         if existing != scale:
             raise Problem(
-                f"the stand-in world exists at scale {existing:g}: `masterops world reset --scale {scale:g}` makes it anew"
+                f"the stand-in world exists at scale {existing:g}: "
+                f"`masterops world reset --scale {scale:g}` makes it anew"
             )
 
     def progress(day: date, last: date) -> None:
@@ -261,11 +264,14 @@ class _Starter:
     def wait(self, name: str, answers: Callable[[], bool]) -> None:
         """Until `answers()`; raises `Problem` with the end of its log if it does not in time or keeps dying."""
         deadline = time.monotonic() + START_PATIENCE
+        lives: set[int] = set()
         while not answers():
             state = self._supervisor.state(name)
             if state is None:
                 raise Problem("supervisord was stopped while the programs were starting")
-            if state.state == "FATAL" or time.monotonic() > deadline:
+            if state.pid is not None:
+                lives.add(state.pid)
+            if state.state == "FATAL" or len(lives) > LIVES or time.monotonic() > deadline:
                 log = self._where.log(name)
                 raise Problem(f"{self._wanted[name].title} does not answer; the end of {log}:\n{_tail(log)}")
             time.sleep(0.1)

@@ -23,7 +23,7 @@ class WatchedRunLauncher(DefaultRunLauncher):
 
         Raises `DagsterUserCodeUnreachableError` while none answers; run monitoring logs it and asks again.
         """
-        client = self._get_grpc_client_for_termination(run.run_id)
+        client = self._get_grpc_client_for_termination(run.run_id)  # type: ignore[no-untyped-call]
         if client is None:
             return CheckRunHealthResult(WorkerStatus.UNKNOWN, "the run does not say which code server executes it")
         answer = deserialize_value(

@@ -1,0 +1,50 @@
+# The commands of the repository; flags travel as ARGS: make up ARGS="--detach --scale 10".
+# The environment is .venv, the running platform's state .masterops; both can be removed at any time.
+
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+ARGS ?=
+BIN := .venv/bin
+
+.PHONY: help up down setup test chaos lint format typecheck check lock clean
+
+help: ## what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+up: setup ## start everything, do the first load, stay until Ctrl-C
+	@exec $(BIN)/masterops up $(ARGS)
+
+down: setup ## stop everything
+	@exec $(BIN)/masterops down $(ARGS)
+
+setup: ## .venv as requirements.lock says, and dbt's manifest
+	@PYTHON="$(PYTHON)" bash .ci/setup
+
+test: setup ## the tests, on two cores
+	@exec $(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+
+chaos: setup ## the long fault tests
+	@exec $(BIN)/pytest -m chaos $(ARGS)
+
+lint: setup ## style and layers
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports
+
+format: setup ## rewrite to style
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+typecheck: setup ## mypy, strict
+	@exec $(BIN)/mypy
+
+check: lint typecheck test ## everything that CI runs
+
+lock: setup ## resolve requirements.lock anew: universal, with hashes, without index URLs
+	@PATH="$$PATH:$(BIN)" uv pip compile --universal --generate-hashes --no-emit-index-url --no-header \
+		--extra dev --upgrade --quiet --output-file requirements.lock pyproject.toml
+
+clean: ## stop everything, then remove .venv, the state and what tools cached
+	@if [ -x $(BIN)/masterops ]; then $(BIN)/masterops down; fi
+	rm -rf .venv .masterops .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf dbt_project/target dbt_project/logs
