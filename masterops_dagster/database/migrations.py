@@ -156,10 +156,12 @@ def _require_supported(connection: psycopg.Connection[TupleRow]) -> None:
 
 
 def _failure(migration: Migration, number: int, statement: str, error: psycopg.Error) -> str:
-    said = error.diag.message_primary or str(error)
+    lines = [error.diag.message_primary or str(error), error.diag.message_detail, error.diag.message_hint]
     position = error.diag.statement_position
     if position is not None:
-        said += f" (line {statement[: int(position)].count(chr(10)) + 1} of the statement)"
-    if error.diag.message_hint is not None:
-        said += f"\n{error.diag.message_hint}"
-    return f"{migration.path.name} failed at statement {number}: {said}\n{statement}"
+        line = statement[: int(position)].count("\n")
+        lines.append(f"line {line + 1} of the statement: {statement.splitlines()[line].strip()}")
+    elif error.diag.context is not None:
+        lines.append(error.diag.context)
+    said = "\n".join(line for line in lines if line)
+    return f"{migration.path.name} failed at statement {number}: {said}"

@@ -4,6 +4,7 @@
 do $bootstrap$
 declare
     wanted record;
+    auth_schema oid;
 begin
     for wanted in
         select *
@@ -35,20 +36,22 @@ begin
         end if;
     end loop;
 
-    if to_regnamespace('auth') is null then
+    -- the catalogue is read directly: to_regprocedure fails where the migrating role may not use the schema
+    if not exists (select from pg_namespace where nspname = 'auth') then
         create schema auth;
         comment on schema auth is 'Who is asking: helpers over the claims that the API puts into request.jwt.claims.';
         grant usage on schema auth to anon, authenticated, service_role;
     end if;
+    auth_schema := (select oid from pg_namespace where nspname = 'auth');
 
-    if to_regprocedure('auth.jwt()') is null then
+    if not exists (select from pg_proc where pronamespace = auth_schema and proname = 'jwt' and pronargs = 0) then
         create function auth.jwt() returns jsonb
             language sql stable
             as $$ select nullif(current_setting('request.jwt.claims', true), '')::jsonb $$;
         comment on function auth.jwt() is 'The claims of the request''s token; null outside a request.';
     end if;
 
-    if to_regprocedure('auth.uid()') is null then
+    if not exists (select from pg_proc where pronamespace = auth_schema and proname = 'uid' and pronargs = 0) then
         create function auth.uid() returns uuid
             language sql stable
             as $$
@@ -60,7 +63,7 @@ begin
         comment on function auth.uid() is 'The id of the user who is asking; null outside a request.';
     end if;
 
-    if to_regprocedure('auth.role()') is null then
+    if not exists (select from pg_proc where pronamespace = auth_schema and proname = 'role' and pronargs = 0) then
         create function auth.role() returns text
             language sql stable
             as $$
