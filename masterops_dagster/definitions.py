@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import dagster as dg
 from dagster_dbt import DbtCliResource
 
@@ -22,6 +25,8 @@ defs = dg.Definitions(
         schedules.nightly_history,
         schedules.nightly_retention,
     ],
-    resources={"dbt": DbtCliResource(project_dir=str(PROJECT_DIR))},
+    resources={
+        "dbt": DbtCliResource(project_dir=str(PROJECT_DIR), dbt_executable=str(Path(sys.executable).parent / "dbt"))
+    },
     executor=dg.in_process_executor,
 )

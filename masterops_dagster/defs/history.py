@@ -5,8 +5,6 @@ partition of a run's range, one by one, 218 s for 30 assets and 462 days (Postgr
 before are recorded afterwards, in a run of their own that nobody waits for; a second one finds nothing to do.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import dagster as dg

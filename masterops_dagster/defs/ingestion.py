@@ -1,7 +1,5 @@
 """Raw assets: two per account, the streams with day partitions and those without, each one call of `ingest`."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 import dagster as dg

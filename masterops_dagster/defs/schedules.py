@@ -1,7 +1,5 @@
 """When things run: a refresh every hour, a sweep of all keys every night, and the retention of Dagster's own tables."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 import dagster as dg

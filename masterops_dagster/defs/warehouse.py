@@ -4,8 +4,6 @@ Two dbt asset definitions of one project, since identity reads staging and the m
 built at set-up, never here.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -22,6 +20,7 @@ CORE_TABLES = {
     "products": "One row per SKU of a business.",
     "identities": "Which record of which system is which of ours, and the rule that matched it.",
 }
+STAGING = "fqn:masterops.staging"
 UNIT_TESTS = "resource_type:unit_test"
 """Left out of production builds; the test suite runs them."""
 
@@ -47,7 +46,7 @@ TRANSLATOR = LayeredTranslator()
 @dbt_assets(
     manifest=MANIFEST,
     name="staging",
-    select="path:models/staging",
+    select=STAGING,
     exclude=UNIT_TESTS,
     dagster_dbt_translator=TRANSLATOR,
     pool="dbt",
@@ -60,7 +59,7 @@ def staging(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[
 @dbt_assets(
     manifest=MANIFEST,
     name="marts",
-    exclude=f"path:models/staging {UNIT_TESTS}",
+    exclude=f"{STAGING} {UNIT_TESTS}",
     dagster_dbt_translator=TRANSLATOR,
     pool="dbt",
 )
