@@ -123,11 +123,13 @@ def test_creates_are_matched_by_trace_id_even_if_their_values_are_the_same() -> 
 
 
 def test_creates_without_trace_ids_in_the_answer_are_matched_by_their_values_only_where_these_are_unique() -> None:
-    given = [BatchInput(properties={"dealname": name}) for name in ("A", "B", "B")]
+    given = [BatchInput(properties={"dealname": name, "amount": "1"}) for name in ("A", "B", "B")]
 
     def send(chunk: Chunk) -> Answer:
-        made = [{"id": str(n), "properties": {**(one.properties or {}), "amount": None}} for n, one in reversed(chunk)]
-        return {"results": made}
+        names = [(n, (one.properties or {})["dealname"]) for n, one in reversed(chunk)]
+        return {
+            "results": [{"id": str(n), "properties": {"dealname": name, "pipeline": "default"}} for n, name in names]
+        }
 
     first, *twins = batch.run(OPERATION, given, send).outcomes
     assert first.object is not None
@@ -162,6 +164,14 @@ def test_an_error_that_names_nobody_is_given_to_those_who_are_not_confirmed() ->
     error = {"category": "CONFLICT", "message": "Contact already exists"}
     result = batch.run(OPERATION, inputs(3), lambda chunk: {"results": [echo(chunk[1][1])], "errors": [error]})
     assert [type(outcome.error) for outcome in result.outcomes] == [Conflict, type(None), Conflict]
+
+
+def test_an_input_that_failed_inside_hubspot_may_be_tried_again() -> None:
+    error = {"category": "INTERNAL_ERROR", "message": "internal error", "context": {"objectWriteTraceId": ["1"]}}
+    result = batch.run(OPERATION, inputs(2), lambda chunk: {"results": [echo(chunk[0][1])], "errors": [error]})
+    assert [type(outcome.error) for outcome in result.failed] == [Unavailable]
+    assert result.failed[0].error
+    assert result.failed[0].error.retryable
 
 
 def test_an_archive_without_an_answer_has_succeeded() -> None:

@@ -94,13 +94,14 @@ class HubSpotApi(Connector):
         except ValidationError:
             return super().explain(status, headers, body)
         scope = SCOPES.get(found.policy_name or "", "")
+        pause = None if "Retry-After" in headers else _TEMPORARY.get(status)
         daily = status == httpx.codes.TOO_MANY_REQUESTS and scope == DAY
         return Explanation(
             found.description,
             correlation_id=found.correlation_id,
             kind=Unavailable if status in _TEMPORARY else None,
             scope=scope,
-            retry_after=self.seconds_to_midnight() if daily else _TEMPORARY.get(status),
+            retry_after=self.seconds_to_midnight() if daily else pause,
             retryable=False if daily else None,
             advice="The account's requests of today are used up; HubSpot counts anew after midnight."
             if daily
@@ -149,13 +150,18 @@ class HubSpotApi(Connector):
         operation: str,
         path: Mapping[str, str] | None = None,
         params: Mapping[str, str | int] | None = None,
+        key: str = "id",
     ) -> Iterator[list[Record]]:
-        """The pages of a listing, following `paging.next.after` to its end."""
+        """The pages of a listing, following `paging.next.after` to its end; empty ones are left out.
+
+        `key` is the field by which its records are known.
+        """
         after: str | None = None
         while True:
             query = {**(params or {}), **({"after": after} if after is not None else {})}
             answer = self.body(self.call("GET", area, rest, operation=operation, path=path, params=query), operation)
-            yield self.records(answer, operation)
+            if items := self.records(answer, operation, key):
+                yield items
             following = next_after(answer)
             if following is None:
                 return
@@ -194,11 +200,11 @@ class HubSpotApi(Connector):
         except TypeError as error:
             raise self.malformed(operation, str(error)) from error
 
-    def records(self, answer: Mapping[str, object], operation: str) -> list[Record]:
-        """The answer's `results`. Raises `MalformedResponse` where they are not objects."""
+    def records(self, answer: Mapping[str, object], operation: str, key: str) -> list[Record]:
+        """The answer's `results`. Raises `MalformedResponse` where they are not objects with that field."""
         results = answer.get("results")
-        if not isinstance(results, list) or not all(isinstance(item, dict) for item in results):
-            raise self.malformed(operation, "the answer has no list of results")
+        if not isinstance(results, list) or not all(isinstance(item, dict) and key in item for item in results):
+            raise self.malformed(operation, f"the answer has no list of results that all have {key!r}")
         return results
 
     def failure(self, kind: type[ConnectorError], found: HubSpotError, operation: str) -> ConnectorError:

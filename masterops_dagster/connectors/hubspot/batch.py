@@ -6,12 +6,20 @@ every write, or by ids in the errors' context; what the answer does not account 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from masterops_dagster.connectors.errors import Conflict, ConnectorError, MalformedResponse, NotFound, Rejected
+from masterops_dagster.connectors.errors import (
+    Conflict,
+    ConnectorError,
+    MalformedResponse,
+    NotFound,
+    Rejected,
+    Unavailable,
+)
 from masterops_dagster.connectors.hubspot.models import AssociationType, HubSpotError, HubSpotObject
 
 MAX_INPUTS = 100
@@ -189,14 +197,14 @@ def _read(operation: Operation, chunk: _Pending, answer: BatchAnswer) -> list[Ou
     asked = {key for index, given in chunk for key in _input_keys(index, given)}
     unclaimed_errors = [found for found in errors if not asked.intersection(_error_keys(found))]
     unclaimed = [found for found in results if not asked.intersection(_result_keys(found, operation.id_property))]
+    twins = _twins(chunk, unclaimed)
     outcomes = []
     for index, given in chunk:
         keys = _input_keys(index, given)
         found = next((by_result[key] for key in keys if key in by_result), None)
         fault = next((by_error[key] for key in keys if key in by_error), None)
-        if found is None and fault is None and (twin := _only_twin(given, unclaimed)) is not None:
-            unclaimed.remove(twin)
-            found = twin
+        if found is None and fault is None:
+            found = twins.get(index)
         if found is not None:
             outcomes.append(Outcome(index, given, object=found))
         elif fault is not None:
@@ -240,13 +248,32 @@ def _error_keys(found: HubSpotError) -> list[_Key]:
     return [*keys, ("id", found.id.lower())] if found.id else keys
 
 
-def _only_twin(given: BatchInput, candidates: Sequence[HubSpotObject]) -> HubSpotObject | None:
-    """The one object with just the values that were sent; for creates whose trace ids were not echoed."""
-    if given.id is not None or not given.properties:
-        return None
-    sent = {(name, value) for name, value in given.properties.items() if value}
-    twins = [found for found in candidates if sent <= set(found.properties.items())]
-    return twins[0] if len(twins) == 1 else None
+def _twins(chunk: _Pending, candidates: Sequence[HubSpotObject]) -> dict[int, HubSpotObject]:
+    """For creates whose trace ids were not echoed: the objects that can only have come of one input, by its index.
+
+    An object can come of an input if the values that both have are the same. Order is not relied upon: HubSpot doesn't
+    promise any, and a wrong pair would give one customer another's id.
+    """
+    fitting: dict[int, list[int]] = {
+        index: [number for number, found in enumerate(candidates) if _can_come_of(found, given)]
+        for index, given in chunk
+        if given.id is None
+    }
+    claims = Counter(number for numbers in fitting.values() for number in numbers)
+    return {
+        index: candidates[numbers[0]]
+        for index, numbers in fitting.items()
+        if len(numbers) == 1 and claims[numbers[0]] == 1
+    }
+
+
+def _can_come_of(found: HubSpotObject, given: BatchInput) -> bool:
+    shared = [
+        (sent, held)
+        for name, sent in (given.properties or {}).items()
+        if sent and (held := found.properties.get(name)) is not None
+    ]
+    return bool(shared) and all(sent.strip().lower() == held.lower() for sent, held in shared)
 
 
 def _items(answer: BatchAnswer, name: str) -> Sequence[object]:
@@ -254,7 +281,11 @@ def _items(answer: BatchAnswer, name: str) -> Sequence[object]:
     return found if isinstance(found, Sequence) and not isinstance(found, str) else ()
 
 
-_BY_CATEGORY: dict[str | None, type[ConnectorError]] = {"OBJECT_NOT_FOUND": NotFound, "CONFLICT": Conflict}
+_BY_CATEGORY: dict[str | None, type[ConnectorError]] = {
+    "OBJECT_NOT_FOUND": NotFound,
+    "CONFLICT": Conflict,
+    "INTERNAL_ERROR": Unavailable,
+}
 
 
 def _as_error(operation: Operation, found: HubSpotError) -> ConnectorError:

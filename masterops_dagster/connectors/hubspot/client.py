@@ -145,7 +145,9 @@ class HubSpot(HubSpotApi):
         for object_type in ObjectType:
             operation = f"list {object_type} properties"
             path = {"object_type": object_type}
-            for items in self.listing("properties", "/{object_type}", operation=operation, path=path, params=params):
+            for items in self.listing(
+                "properties", "/{object_type}", operation=operation, path=path, params=params, key="name"
+            ):
                 yield Page([{"objectType": str(object_type), **item} for item in items])
 
     def _list(self, object_type: ObjectType, properties: Sequence[str], archived: bool) -> Iterator[list[Record]]:
@@ -155,9 +157,8 @@ class HubSpot(HubSpotApi):
         if properties:
             params["properties"] = ",".join(properties if whole else (search.ID,))
         path = {"object_type": object_type}
-        for items in self.listing(
-            "objects", "/{object_type}", operation=f"list {object_type}", path=path, params=params
-        ):
+        pages = self.listing("objects", "/{object_type}", operation=f"list {object_type}", path=path, params=params)
+        for items in pages:
             yield items if whole else self._filled(object_type, items, properties, archived)
 
     def _search(self, object_type: ObjectType, request: SearchRequest) -> Iterator[Page]:
@@ -167,10 +168,11 @@ class HubSpot(HubSpotApi):
         asked = request if whole else request.model_copy(update={"properties": (search.ID,)})
         total: int | None = None
         for answer in self.search_pages(object_type, asked):
-            items = self.records(answer, f"search {object_type}")
+            items = self.records(answer, f"search {object_type}", "id")
             found = answer.get("total")
             total = found if total is None and isinstance(found, int) else total
-            yield Page(items if whole else self._filled(object_type, items, properties, archived=False), total)
+            if items:
+                yield Page(items if whole else self._filled(object_type, items, properties, archived=False), total)
 
     def _filled(
         self, object_type: ObjectType, items: Sequence[Record], properties: Sequence[str], archived: bool
@@ -185,7 +187,7 @@ class HubSpot(HubSpotApi):
             )
             answer = self.body(reply, operation)
             self._raise_for_errors(answer, operation)
-            records += self.records(answer, operation)
+            records += self.records(answer, operation, "id")
         return records
 
     def _associations(self, from_type: ObjectType, to_type: ObjectType, ids: Sequence[str]) -> list[Record]:
@@ -205,7 +207,7 @@ class HubSpot(HubSpotApi):
             answer = self.body(reply, operation)
             self._raise_for_errors(answer, operation)
             waiting = []
-            for result in self.records(answer, operation):
+            for result in self.records(answer, operation, "from"):
                 origin, targets = result.get("from"), result.get("to")
                 if not isinstance(origin, dict) or not isinstance(targets, list):
                     raise self.malformed(operation, "a result has no `from` or no `to`")
@@ -226,9 +228,10 @@ class HubSpot(HubSpotApi):
         """A 207 names what is gone, or has no associations, as errors: those are answers. Others are raised."""
         errors = answer.get("errors")
         for item in errors if isinstance(errors, list) else ():
-            found = self._model(HubSpotError, item, operation)
-            if found.category != "OBJECT_NOT_FOUND" and "NO_ASSOCIATIONS_FOUND" not in (found.sub_category or ""):
-                raise self.failure(Rejected, found, operation)
+            found = item if isinstance(item, dict) else {}
+            nothing = "NO_ASSOCIATIONS_FOUND" in str(found.get("subCategory"))
+            if found.get("category") != "OBJECT_NOT_FOUND" and not nothing:
+                raise self.failure(Rejected, self._model(HubSpotError, item, operation), operation)
 
     # ---- typed operations: one object
 
@@ -417,6 +420,37 @@ class HubSpot(HubSpotApi):
                 pair = {"from_id": record["from_id"], "to_id": record["to_id"], "types": record["association_types"]}
                 yield self._model(Association, pair, operation)
 
+    def associate(self, from_type: ObjectType, to_type: ObjectType, pairs: Sequence[tuple[str, str]]) -> None:
+        """Associate objects, given as (from id, to id), without a label. Safe to repeat.
+
+        Raises `Rejected` if HubSpot refuses one; the others of its thousand may be associated already.
+        """
+        inputs = [{"from": {"id": one}, "to": {"id": other}} for one, other in pairs]
+        self._write_associations(from_type, to_type, "associate/default", inputs)
+
+    def dissociate(self, from_type: ObjectType, to_type: ObjectType, pairs: Sequence[tuple[str, str]]) -> None:
+        """Remove all associations, labelled ones too, between these pairs of (from id, to id). Safe to repeat."""
+        inputs = [{"from": {"id": one}, "to": [{"id": other}]} for one, other in pairs]
+        self._write_associations(from_type, to_type, "archive", inputs)
+
+    def _write_associations(
+        self, from_type: ObjectType, to_type: ObjectType, verb: str, inputs: Sequence[Mapping[str, object]]
+    ) -> None:
+        operation = f"{verb.partition('/')[0]} associations {from_type} to {to_type}"
+        for start in range(0, len(inputs), MAX_ASSOCIATION_INPUTS):
+            reply = self.call(
+                "POST",
+                "associations",
+                f"/{{from_type}}/{{to_type}}/batch/{verb}",
+                operation=operation,
+                path={"from_type": from_type, "to_type": to_type},
+                json={"inputs": inputs[start : start + MAX_ASSOCIATION_INPUTS]},
+                repeatable=True,
+            )
+            errors = None if reply.data is None else self.body(reply, operation).get("errors")
+            if isinstance(errors, list) and errors:
+                raise self.failure(Rejected, self._model(HubSpotError, errors[0], operation), operation)
+
     def owners(self, *, archived: bool = False) -> Iterator[Owner]:
         """The users to whom records can be assigned."""
         return self._models(Owner, self._read_whole("owners", archived), "list owners")
@@ -430,7 +464,7 @@ class HubSpot(HubSpotApi):
         operation = f"list {object_type} properties"
         params = {"archived": _flag(archived)}
         path = {"object_type": object_type}
-        pages = self.listing("properties", "/{object_type}", operation=operation, path=path, params=params)
+        pages = self.listing("properties", "/{object_type}", operation=operation, path=path, params=params, key="name")
         return self._models(PropertyDefinition, (Page(items) for items in pages), operation)
 
     # ---- shapes
