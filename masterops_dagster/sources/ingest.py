@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import structlog
 
@@ -24,24 +23,21 @@ from masterops_dagster.connectors.errors import ConnectorError, MalformedRespons
 from masterops_dagster.connectors.registry import open_connector
 from masterops_dagster.connectors.telemetry import TelemetrySink
 from masterops_dagster.database.budget import PostgresBudget
-from masterops_dagster.database.connection import connect, database_url
-from masterops_dagster.database.locks import LockUnavailable, advisory_lock
+from masterops_dagster.database.connection import database_url
 from masterops_dagster.settings import settings
-from masterops_dagster.sources import dlt_load, ledger, raw_tables
+from masterops_dagster.sources import dlt_load, ledger
 from masterops_dagster.sources.catalogue import partitioned, stream, streams_of
 from masterops_dagster.sources.ledger import Connection, Letter, Load, Method
 from masterops_dagster.sources.reading import Family, Reading, properties, value_at
 from masterops_dagster.sources.settle import RawTables
 from masterops_dagster.sources.spool import Spool, Spooled
 from masterops_dagster.sources.stream import Mode, Stream
+from masterops_dagster.sources.turn import WAIT_SECONDS, AccountBusy, turn
 from masterops_dagster.sources.window import Window
 
 __all__ = ["AccountBusy", "CannotBackfill", "IngestFailed", "LoadReport", "StreamReport", "Window", "ingest"]
 
 LIVE = Window.live()
-
-LOCK_WAIT_SECONDS = 900.0
-"""How long a load waits for another one of the same account."""
 
 FETCHED_BY_KEY = 50_000
 """Up to so many missing rows are picked out of a reading; if there are more, all of it is loaded again."""
@@ -53,10 +49,6 @@ log = structlog.get_logger()
 
 class CannotBackfill(ValueError):
     """A stream has no business date, so that no day of it can be read again; the message says which and why."""
-
-
-class AccountBusy(RuntimeError):
-    """Another load of the account is still running."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +110,7 @@ def ingest(
     progress: Progress | None = None,
     sink: TelemetrySink | None = None,
     reader: StreamReader | None = None,
-    wait: float = LOCK_WAIT_SECONDS,
+    wait: float = WAIT_SECONDS,
 ) -> LoadReport:
     """Loads streams of an account (None: all that the window can read) and returns what happened.
 
@@ -129,18 +121,17 @@ def ingest(
     """
     parents = _parents(account, streams, window)
     with ExitStack() as stack:
-        connection = stack.enter_context(connect(application_name=f"masterops-ingest-{account.key}"[:63]))
-        stack.enter_context(_alone(connection, account, wait))
-        ledger.close_abandoned(connection, account, dlt_load.application_name(account))
-        raw_tables.prepare(connection, account)
+        connection = stack.enter_context(turn(account, wait))
         simulated = False
         if reader is None:
             access = settings().access(account)
             simulated = access.simulated
             reader = stack.enter_context(closing(open_connector(access, settings(), PostgresBudget(), sink)))
-        ingestion = stack.enter_context(
-            _Ingestion(connection, account, window, reader, run_id=run_id, simulated=simulated, progress=progress)
+        spool = stack.enter_context(Spool(account))
+        ingestion = _Ingestion(
+            connection, account, window, reader, spool, run_id=run_id, simulated=simulated, progress=progress
         )
+        stack.enter_context(ledger.closing(connection, ingestion.loads))
         report = ingestion.run(parents)
     if any(stream.error is not None for stream in report.streams):
         raise IngestFailed(report)
@@ -163,17 +154,8 @@ def _parents(account: Account, streams: Sequence[Stream | str] | None, window: W
     return [one for one in streams_of(account) if one.name in names]
 
 
-@contextmanager
-def _alone(connection: Connection, account: Account, wait: float) -> Iterator[None]:
-    try:
-        with advisory_lock(connection, f"ingest:{account.key}", wait=wait):
-            yield
-    except LockUnavailable as error:
-        raise AccountBusy(f"account {account.key}: another load runs, and only one may at a time: {error}") from error
-
-
 class _Ingestion:
-    """One call of `ingest`, while it holds the account's lock. Leaves no load behind that says it is running."""
+    """One call of `ingest`, while it is the account's turn."""
 
     def __init__(
         self,
@@ -181,6 +163,7 @@ class _Ingestion:
         account: Account,
         window: Window,
         reader: StreamReader,
+        spool: Spool,
         *,
         run_id: str | None,
         simulated: bool,
@@ -193,23 +176,11 @@ class _Ingestion:
         self.run_id = run_id
         self.simulated = simulated
         self.tables = RawTables(connection, account)
-        self.spool = Spool(settings().state_dir / "dlt" / "spool" / account.key)
+        self.spool = spool
         self.loads: dict[str, Load] = {}
-        self.running: set[str] = set()
         self.reports: dict[str, StreamReport] = {}
         self.source_counts: dict[str, int] = {}
         self._say: Progress = progress or (lambda _: None)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.spool.remove()
-        if error is not None and not self.connection.broken:
-            for name in sorted(self.running):
-                ledger.finish(self.connection, self.loads[name], f"{type(error).__name__}: {error}")
 
     def run(self, parents: Sequence[Stream]) -> LoadReport:
         """Read, load, settle, compare."""
@@ -271,7 +242,6 @@ class _Ingestion:
                 run_id=self.run_id,
                 simulated=self.simulated,
             )
-            self.running.add(one.name)
         return replace(family, load_ids={one.name: self.loads[one.name].load_id for one in family.streams})
 
     def _announced(self, family: Family, pages: Iterator[Page]) -> Iterator[Page]:
@@ -428,7 +398,6 @@ class _Ingestion:
     def _finish(self, of: Stream, error: str | None = None) -> None:
         load = self.loads[of.name]
         ledger.finish(self.connection, load, error)
-        self.running.discard(of.name)
         self.reports[of.name] = StreamReport(
             stream=of.name,
             load_id=load.load_id,

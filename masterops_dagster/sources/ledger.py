@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -110,6 +111,7 @@ class Load:
     seconds: float = 0.0
     watermark: datetime | None = None
     dlt_load_id: str | None = None
+    finished: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +161,20 @@ def finish(connection: Connection, load: Load, error: str | None = None) -> None
     ).fetchone()
     assert row is not None
     load.seconds = float(row[0])
+    load.finished = True
+
+
+@contextmanager
+def closing(connection: Connection, loads: Mapping[str, Load]) -> Iterator[None]:
+    """Leaves no load that says it is running: an error that nobody expected is written down and goes on its way."""
+    try:
+        yield
+    except BaseException as error:
+        if not connection.broken:
+            for load in loads.values():
+                if not load.finished:
+                    finish(connection, load, f"{type(error).__name__}: {error}")
+        raise
 
 
 def close_abandoned(connection: Connection, account: Account, application_name: str) -> None:

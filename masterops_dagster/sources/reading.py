@@ -17,7 +17,7 @@ from masterops_dagster.sources.arrow import Converted, Converter, Rejected
 from masterops_dagster.sources.catalogue import PARENT_VERSION, children
 from masterops_dagster.sources.ledger import Letter
 from masterops_dagster.sources.spool import Spool
-from masterops_dagster.sources.stream import Column, Mode, Stream
+from masterops_dagster.sources.stream import Mode, Stream
 
 BATCH = 5_000
 """Rows that are converted at once and become one row group."""
@@ -49,9 +49,9 @@ class Family:
 
 
 class Reading:
-    """Turns the pages of a family into spooled rows and dead letters."""
+    """Turns the pages of a family into spooled rows and dead letters. `reader` is asked for children, if any are."""
 
-    def __init__(self, family: Family, reader: StreamReader, spool: Spool, deliver: Deliver) -> None:
+    def __init__(self, family: Family, reader: StreamReader | None, spool: Spool, deliver: Deliver) -> None:
         self.family = family
         self._reader = reader
         self._spool = spool
@@ -123,6 +123,7 @@ class Reading:
         path = next(column.path for column in child.columns if column.name == child.parent_key) or child.parent_key
         assert path is not None
         if parents:
+            assert self._reader is not None
             ids = [key for key, _ in parents.values()]
             for items in _batches(self._reader.read_children(child.resource, ids)):
                 self.take_child(child, items, [_parent_of(item, path, parents) for item in items])
@@ -145,8 +146,9 @@ class Reading:
         self, stream: Stream, records: Sequence[Record], filled: Mapping[str, list[object]], rejected: Rejected
     ) -> Letter:
         record = records[rejected.index]
-        own = {name: values[rejected.index] for name, values in filled.items()}
-        key = [own.get(column.name, value_at(record, column.path)) for column in _key_columns(stream)]
+        own = {name: values[rejected.index] for name, values in filled.items()} | self._constants
+        named = {column.name: column for column in stream.columns}
+        key = [own[name] if name in own else value_at(record, named[name].path) for name in stream.key]
         payload: Mapping[str, object] = record
         if stream.parent:
             payload = {
@@ -171,12 +173,6 @@ def value_at(record: object, path: str) -> Any:
     for name in path.split("."):
         value = value.get(name) if isinstance(value, dict) else None
     return value
-
-
-def _key_columns(stream: Stream) -> list[Column]:
-    """The key's columns but for the day of a snapshot: what identifies the record at the system."""
-    named = {column.name: column for column in stream.columns}
-    return [named[name] for name in stream.key if name != "snapshot_date"]
 
 
 def _items(record: Record, path: str) -> list[Any]:

@@ -184,7 +184,7 @@ class RawTables:
         return int(row[0])
 
     def _compose(self, statement: str, stream: Stream) -> sql.Composed:
-        key = [sql.SQL("t.{}::text").format(sql.Identifier(name)) for name in stream.key if name != "snapshot_date"]
+        key = [sql.SQL("t.{}::text").format(sql.Identifier(name)) for name in stream.key]
         return sql.SQL(statement).format(
             table=table_name(self.account, stream),
             id=sql.Identifier(stream.key[0]),

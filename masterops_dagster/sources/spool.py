@@ -8,10 +8,13 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from masterops_dagster.businesses import Account
+from masterops_dagster.settings import settings
 from masterops_dagster.sources.arrow import arrow_schema
 from masterops_dagster.sources.stream import Stream
 
@@ -26,14 +29,22 @@ class Spooled:
 
 
 class Spool:
-    """The files of one load, in a folder of its own that is emptied first."""
+    """The files of one load of an account, in a folder that is emptied before and removed afterwards."""
 
-    def __init__(self, folder: Path) -> None:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True, mode=0o700)
-        self.folder = folder
+    def __init__(self, account: Account) -> None:
+        self.folder = settings().state_dir / "dlt" / "spool" / account.key
         self._writers: dict[str, pq.ParquetWriter] = {}
         self._rows: dict[str, int] = {}
+
+    def __enter__(self) -> Self:
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True, mode=0o700)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for writer in self._writers.values():
+            writer.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def write(self, stream: Stream, table: pa.Table) -> None:
         """Appends a row group; a table without rows leaves no trace."""
@@ -44,10 +55,6 @@ class Spool:
             self._rows[stream.name] = 0
         self._writers[stream.name].write_table(table)
         self._rows[stream.name] += table.num_rows
-
-    def rows(self, stream: Stream) -> int:
-        """How many rows were written so far."""
-        return self._rows.get(stream.name, 0)
 
     def finish(self, streams: tuple[Stream, ...]) -> list[Spooled]:
         """Closes the streams' files and returns those that there are."""
@@ -63,12 +70,6 @@ class Spool:
         """Forgets what was written of the streams."""
         for spooled in self.finish(streams):
             spooled.path.unlink()
-
-    def remove(self) -> None:
-        """Deletes the folder."""
-        for writer in self._writers.values():
-            writer.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _path(self, stream: Stream) -> Path:
         return self.folder / f"{stream.name}.parquet"
