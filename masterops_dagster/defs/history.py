@@ -13,7 +13,6 @@ from masterops_dagster.businesses import ACCOUNTS
 from masterops_dagster.clock import business_day
 from masterops_dagster.defs.partitions import DAYS
 from masterops_dagster.sources.catalogue import asset_key, partitioned, streams_of
-from masterops_dagster.sources.loads import loaded_until
 
 
 def dated_assets() -> Iterable[dg.AssetKey]:
@@ -26,6 +25,8 @@ def dated_assets() -> Iterable[dg.AssetKey]:
 
 @dg.op(description="Records each day before the last live load as materialised, where it isn't yet.")
 def record_loaded_days(context: dg.OpExecutionContext) -> None:
+    from masterops_dagster.sources.loads import loaded_until
+
     until = loaded_until()
     if until is None:
         context.log.info("nothing was loaded yet")

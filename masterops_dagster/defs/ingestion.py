@@ -1,14 +1,17 @@
 """Raw assets: two per account, the streams with day partitions and those without, each one call of `ingest`."""
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from masterops_dagster.businesses import ACCOUNTS, Account
 from masterops_dagster.defs.partitions import DAYS, window
 from masterops_dagster.sources.catalogue import asset_key, partitioned, streams_of
-from masterops_dagster.sources.ingest import StreamReport, ingest
 from masterops_dagster.sources.stream import INGEST_COLUMNS, Stream
+
+if TYPE_CHECKING:
+    from masterops_dagster.sources.ingest import StreamReport
 
 
 def asset_spec(account: Account, stream: Stream) -> dg.AssetSpec:
@@ -41,7 +44,7 @@ def check_specs(account: Account, stream: Stream) -> list[dg.AssetCheckSpec]:
     ]
 
 
-def result(account: Account, stream: Stream, report: StreamReport) -> dg.MaterializeResult[None]:
+def result(account: Account, stream: Stream, report: "StreamReport") -> dg.MaterializeResult[None]:
     """One stream's load as Dagster's metadata and checks."""
     reconciled = report.source_count is None or report.source_count == report.our_count
     return dg.MaterializeResult(
@@ -93,10 +96,21 @@ def raw_assets(
         pool=account.key,
     )
     def load(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
+        from masterops_dagster.observability.telemetry import BothSinks, PostgresTelemetrySink, StructlogSink
+        from masterops_dagster.sources.ingest import ingest
+
         selected = [
             stream for stream in streams if dg.AssetKey(asset_key(account, stream)) in context.selected_asset_keys
         ]
-        reports = ingest(account, selected, window(context), run_id=context.run_id, progress=context.log.info)
+        with PostgresTelemetrySink(run_id=context.run_id) as metrics:
+            reports = ingest(
+                account,
+                selected,
+                window(context),
+                run_id=context.run_id,
+                progress=context.log.info,
+                sink=BothSinks(StructlogSink(), metrics),
+            )
         for stream in selected:
             yield result(account, stream, reports.stream(stream.name))
 

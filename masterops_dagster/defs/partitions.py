@@ -13,7 +13,7 @@ import dagster as dg
 from masterops_dagster import clock
 from masterops_dagster.businesses import MELBOURNE
 from masterops_dagster.settings import settings
-from masterops_dagster.sources.ingest import Window
+from masterops_dagster.sources.window import Window
 
 KIND_TAG = "masterops/kind"
 RANGE_START_TAG = "dagster/asset_partition_range_start"

@@ -7,7 +7,6 @@ import dagster as dg
 from masterops_dagster.defs.history import history
 from masterops_dagster.defs.partitions import live_tags, sweep_tags
 from masterops_dagster.settings import settings
-from masterops_dagster.sources.loads import loaded_until
 
 TIMEZONE = "Australia/Melbourne"
 STATUS = dg.DefaultScheduleStatus.STOPPED if settings().development_server else dg.DefaultScheduleStatus.RUNNING
@@ -33,6 +32,8 @@ sweep = dg.define_asset_job(
 @dg.schedule(job=refresh, cron_schedule="7 * * * *", execution_timezone=TIMEZONE, default_status=STATUS)
 def hourly_refresh() -> dg.RunRequest:
     """Reaches back over the days since the last live load, so that no day stays missing after an outage."""
+    from masterops_dagster.sources.loads import loaded_until
+
     return dg.RunRequest(tags=live_tags(loaded_until()))
 
 
