@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from psycopg.rows import TupleRow
 from masterops_dagster import settings as settings_module
 from masterops_dagster.businesses import ACCOUNTS
 from masterops_dagster.database import connection, migrations, server
+from masterops_dagster.simulator.world.store import World
+from tests.stand_ins import StandIns, start_stand_ins
 
 TEMPLATE = "migrated"
 POSTGRES_15 = "MASTEROPS_TEST_POSTGRES_15_BIN_DIR"
@@ -131,3 +134,33 @@ def _create_database(running: server.Server, name: str, template: str = "templat
     with connection.connect(running.url_of("postgres")) as admin:
         command = sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(template))
         admin.execute(command)
+
+
+# ---- the stand-ins for the outside systems
+
+
+@pytest.fixture(scope="session")
+def small_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A state folder with a small world in it, to be copied."""
+    state = tmp_path_factory.mktemp("small_world")
+    World.open(state / "world", scale=0.05).close()
+    return state
+
+
+@pytest.fixture(scope="session")
+def running_stand_ins(small_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIns]:
+    """One process for all tests of this test process."""
+    state = tmp_path_factory.mktemp("stand_ins") / "state"
+    shutil.copytree(small_world, state)
+    running = start_stand_ins(state)
+    yield running
+    running.process.terminate()
+    running.process.wait(10)
+
+
+@pytest.fixture
+def stand_ins(running_stand_ins: StandIns) -> Iterator[StandIns]:
+    """Stand-ins without faults, with limits out of reach; what a test puts in force ends with it."""
+    running_stand_ins.calm()
+    yield running_stand_ins
+    running_stand_ins.calm()

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import argparse
 import logging
+import signal
 import socket
 import sys
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 
@@ -55,8 +57,14 @@ def main() -> int:
         ssl_keyfile=options.tls_key,
     )
     log.info("the stand-ins answer at %s", origin)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _ended)  # uvicorn shuts down on a signal and then raises it once more
     uvicorn.Server(config).run(sockets=[listener])
     return 0
+
+
+def _ended(number: int, frame: FrameType | None) -> None:
+    """Nothing is left to do: the server has shut down already."""
 
 
 def _arguments() -> argparse.Namespace:
