@@ -9,15 +9,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import secrets
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
+from urllib.parse import parse_qsl, quote, urlencode
 
 import httpx
-from authlib.oauth1 import ClientAuth
-from authlib.oauth1.rfc5849.signature import generate_signature_base_string, sign_hmac_sha1
-from authlib.oauth1.rfc5849.util import escape
-from authlib.oauth1.rfc5849.wrapper import OAuth1Request
+from authlib.oauth1.rfc5849.signature import construct_base_string
 
 
 class TokenRefused(Exception):
@@ -131,27 +130,37 @@ class UnleashedSignature(httpx.Auth):
         yield request
 
 
-def sign_hmac_sha256(client: ClientAuth, request: OAuth1Request) -> str:
-    """`HMAC-SHA256`, which WooCommerce prefers and RFC 5849 doesn't know: like HMAC-SHA1 (§3.4.2) but for the hash."""
-    key = f"{escape(client.client_secret or '')}&{escape(client.token_secret or '')}"
-    base = generate_signature_base_string(request)
-    return base64.b64encode(hmac.new(key.encode(), base.encode(), hashlib.sha256).digest()).decode()
-
-
-class _Signer(ClientAuth):  # type: ignore[misc]
-    SIGNATURE_METHODS = {"HMAC-SHA1": sign_hmac_sha1, "HMAC-SHA256": sign_hmac_sha256}  # noqa: RUF012 -- Authlib's form
-
-
 class OAuth1Signature(httpx.Auth):
-    """OAuth 1.0a (RFC 5849) with two legs, parameters in the query: hosts that drop `Authorization` are common.
+    """OAuth 1.0a (RFC 5849) with two legs and HMAC-SHA256, parameters in the query: many hosts drop `Authorization`.
 
-    A JSON body is not part of the signature (§3.4.1.3.1); the query is. `method` is `HMAC-SHA256` or `HMAC-SHA1`.
+    A JSON body is not part of the signature (§3.4.1.3.1); the query is. Authlib's own client refuses plain http, which
+    is what this is for, so only its base string is used.
     """
 
-    def __init__(self, consumer_key: str, consumer_secret: str, method: str = "HMAC-SHA256") -> None:
-        self._signer = _Signer(consumer_key, consumer_secret, signature_method=method, signature_type="QUERY")
+    def __init__(self, consumer_key: str, consumer_secret: str) -> None:
+        self._consumer_key = consumer_key
+        self._consumer_secret = consumer_secret
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        signed, _, _ = self._signer.sign(request.method, str(request.url), {}, b"")
-        request.url = httpx.URL(signed)
+        query = parse_qsl(request.url.query.decode("ascii"), keep_blank_values=True)
+        query += [
+            ("oauth_consumer_key", self._consumer_key),
+            ("oauth_nonce", secrets.token_hex(16)),
+            ("oauth_signature_method", "HMAC-SHA256"),
+            ("oauth_timestamp", str(int(time.time()))),
+            ("oauth_version", "1.0"),
+        ]
+        address = str(request.url.copy_with(query=None))
+        query.append(("oauth_signature", oauth1_signature(request.method, address, query, self._consumer_secret)))
+        request.url = request.url.copy_with(query=urlencode(query, quote_via=quote).encode("ascii"))
         yield request
+
+
+def oauth1_signature(method: str, address: str, params: Sequence[tuple[str, str]], consumer_secret: str) -> str:
+    """HMAC-SHA256 of the base string, without a token's secret: like HMAC-SHA1 (RFC 5849 §3.4.2) but for the hash.
+
+    `params` are the decoded parameters of the query, of `Authorization` and of a form, `address` the URL without query.
+    """
+    key = quote(consumer_secret, safe="~") + "&"
+    base_string = construct_base_string(method, address, params)
+    return base64.b64encode(hmac.new(key.encode(), base_string.encode(), hashlib.sha256).digest()).decode()

@@ -12,8 +12,6 @@ from typing import Any, Unpack
 from uuid import UUID, uuid4
 
 import pytest
-from tests.contract.server import Answer, Request, ScriptedServer, as_json
-from tests.contract.suite import HASTE, SECRET, ConnectorContract
 
 from masterops_dagster.connectors.base import Options, Record
 from masterops_dagster.connectors.budget import Window
@@ -27,6 +25,8 @@ from masterops_dagster.connectors.unleashed import (
     SalesOrderLine,
     Unleashed,
 )
+from tests.contract.server import Answer, Request, ScriptedServer, as_json
+from tests.contract.suite import HASTE, SECRET, ConnectorContract
 
 API_ID = "2f6c-api-id"
 

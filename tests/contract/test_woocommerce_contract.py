@@ -13,8 +13,6 @@ from urllib.parse import parse_qsl
 
 import pytest
 import trustme
-from tests.contract.server import Answer, Request, ScriptedServer, as_json
-from tests.contract.suite import HASTE, SECRET, ConnectorContract
 from woocommerce.oauth import OAuth
 
 from masterops_dagster.connectors.base import Options, Record
@@ -30,6 +28,8 @@ from masterops_dagster.connectors.woocommerce import (
     Variation,
     WooCommerce,
 )
+from tests.contract.server import Answer, Request, ScriptedServer, as_json
+from tests.contract.suite import HASTE, SECRET, ConnectorContract
 
 KEY = "ck_0123456789"
 PREFIX = "/wp-json/wc/v3"
@@ -88,7 +88,6 @@ class WooApi:
 class TestWooCommerce(ConnectorContract):
     resource = "orders"
     page_size = 100
-    limited_requests = 120
     text_field = "customer_note"
     number_field = "weight"
 
@@ -111,7 +110,9 @@ class TestWooCommerce(ConnectorContract):
         return record["id"]
 
     def error(self, status: int) -> Answer:
-        return as_json({"code": "woocommerce_rest_x", "message": self.error_message, "data": {"status": status}}, status)
+        return as_json(
+            {"code": "woocommerce_rest_x", "message": self.error_message, "data": {"status": status}}, status
+        )
 
     # ---- PHP
 
