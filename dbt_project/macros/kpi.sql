@@ -116,7 +116,7 @@ select * from final
 {% macro kpi_meta(kpi) %}
     {%- if execute -%}
         {%- set meta = graph.nodes['model.masterops.' ~ kpi].config.meta -%}
-        {%- for field in ['label', 'unit', 'direction', 'kind', 'ratio', 'formula', 'owner', 'feeds'] if field not in meta -%}
+        {%- for field in ['label', 'position', 'unit', 'direction', 'kind', 'ratio', 'formula', 'owner', 'feeds'] if field not in meta -%}
             {{ exceptions.raise_compiler_error('the YAML of KPI ' ~ kpi ~ ' lacks meta.' ~ field) }}
         {%- endfor -%}
         {{ return(meta) }}

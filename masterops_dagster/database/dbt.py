@@ -1,4 +1,4 @@
-"""What dbt is told from outside: the connection, and the businesses, accounts and KPIs, which its Jinja can't list by itself.
+"""What dbt is told from outside: the connection, and the businesses, accounts and KPIs, which Jinja can't list.
 
 `python -m masterops_dagster.database.dbt` writes `dbt_project/macros/generated.sql`, which is committed; a test fails
 when it is older than businesses.py or the folder of KPIs.

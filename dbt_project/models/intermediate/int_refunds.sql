@@ -76,7 +76,7 @@ unleashed as (
         credit_notes.unleashed_id as external_id,
         order_numbers.order_id,
         credit_notes.credited_at as refunded_at,
-        coalesce(credited.amount, 0) as amount,
+        {{ money('coalesce(credited.amount, 0)') }} as amount,
         coalesce(credit_notes.credit_note_status = 'Completed', false)
         and coalesce(order_numbers.is_sale, true) as is_counted
     from credit_notes
@@ -117,7 +117,7 @@ woocommerce as (
             ---- an amount without lines: the order's share ex GST of it
             round(refunds.amount * (orders.total - orders.tax_total) / nullif(orders.total, 0), 2),
             0
-        ) as amount,
+        )::numeric(14, 2) as amount,
         coalesce(orders.is_sale, false) as is_counted
     from refunds
     left join orders

@@ -18,7 +18,7 @@ final as (
         is_counted,
         refunded_at,
         {{ business_day('refunded_at') }} as refunded_on,
-        amount::numeric(14, 2) as amount
+        amount
     from refunds
 
 )

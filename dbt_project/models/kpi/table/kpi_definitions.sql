@@ -7,6 +7,7 @@ select
     {{ sql_text(meta.label) }} as label,
     {{ sql_text(graph.nodes['model.masterops.' ~ kpi].description if execute) }} as description,
     {{ sql_text(meta.formula) }} as formula,
+    {{ meta.position or 0 }} as position,
     '{{ meta.unit }}'::text as unit,
     '{{ meta.direction }}'::text as direction,
     '{{ meta.kind }}'::text as kind,
