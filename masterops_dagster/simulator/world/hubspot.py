@@ -44,6 +44,19 @@ OWNERS = (
 )
 FIRST_OWNER = 77_001
 
+READ_ONLY = frozenset(
+    {
+        "createdate",
+        "lastmodifieddate",
+        "hs_lastmodifieddate",
+        "hs_object_id",
+        "hs_merged_object_ids",
+        "hs_is_closed",
+        "hs_is_closed_won",
+    }
+)
+"""Properties that HubSpot sets itself."""
+
 Definition = tuple[str, str, str, str]
 PROPERTIES: dict[str, tuple[Definition, ...]] = {
     "contacts": (
@@ -462,7 +475,11 @@ def _set_up(plan: Plan) -> Iterator[Version]:
                 "hidden": False,
                 "hubspotDefined": name not in OWN_GROUP,
                 "formField": False,
-                "modificationMetadata": {"archivable": name in OWN_GROUP, "readOnlyDefinition": name not in OWN_GROUP},
+                "modificationMetadata": {
+                    "archivable": name in OWN_GROUP,
+                    "readOnlyDefinition": name not in OWN_GROUP,
+                    "readOnlyValue": name in READ_ONLY,
+                },
                 "archived": False,
                 **stamps,
             }
