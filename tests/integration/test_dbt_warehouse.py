@@ -1,0 +1,374 @@
+"""From raw rows to KPIs, on a real PostgreSQL: a few orders whose figures can be added up by hand.
+
+Business time is Tuesday, 31 March 2026, noon in Melbourne; February has 28 days.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.rows import TupleRow
+
+from masterops_dagster.businesses import ACCOUNTS, account
+from masterops_dagster.database import connection, dbt
+from masterops_dagster.reporting.kpis import Kpi, read_ages, read_definitions, read_kpis
+from masterops_dagster.sources import raw_tables
+from masterops_dagster.sources.catalogue import STREAMS
+
+MELBOURNE = ZoneInfo("Australia/Melbourne")
+TEELIXIR, ELEVATE, FRESH = "unleashed_teelixir", "unleashed_elevate_wholesale", "woocommerce_red_hill_fresh"
+NOW = datetime(2026, 3, 31, 12, tzinfo=MELBOURNE)
+ANNA = uuid.UUID(int=1)
+"""Buys at Teelixir, at Elevate Wholesale and at Red Hill Fresh."""
+BEN = uuid.UUID(int=2)
+"""Buys at Red Hill Fresh, without an account."""
+
+
+Line = tuple[int, str, str | None]
+"""Quantity, total ex GST, cost: of one unit at Unleashed, of the line at WooCommerce, None where unknown."""
+
+
+def at(month: int, day: int, hour: int = 10, minute: int = 0, *, year: int = 2026) -> datetime:
+    """A moment by Melbourne's clocks."""
+    return datetime(year, month, day, hour, minute, tzinfo=MELBOURNE)
+
+
+@dataclass
+class Warehouse:
+    """A database with raw rows, and dbt on it."""
+
+    url: str
+    folder: Path
+    connection: psycopg.Connection[TupleRow]
+    results: dict[str, str] = field(default_factory=dict)
+
+    def put(self, account_key: str, stream: str, **row: object) -> None:
+        """A raw row as ingest would leave it."""
+        row = {"_loaded_at": NOW, "_load_id": 1} | row
+        names = [sql.Identifier(name) for name in row]
+        self.connection.execute(
+            sql.SQL("insert into {} ({}) values ({})").format(
+                sql.Identifier(account(account_key).schema, stream),
+                sql.SQL(", ").join(names),
+                sql.SQL(", ").join(sql.Placeholder() * len(row)),
+            ),
+            list(row.values()),
+        )
+
+    def order(
+        self, account_key: str, guid: str, when: datetime, *lines: tuple[int, str, str | None], **own: object
+    ) -> None:
+        """An Unleashed order of (quantity, line total, landed price of one) lines, 10 % GST, changed when placed."""
+        revenue = sum((Decimal(total) for _, total, _ in lines), Decimal(0))
+        order = {
+            "order_number": f"SO-{guid}",
+            "order_status": "Completed",
+            "order_date": when,
+            "customer_guid": "anna",
+            "sub_total": revenue,
+            "tax_total": revenue / 10,
+            "total": revenue * 11 / 10,
+            "last_modified_on": when,
+        }
+        self.put(account_key, "sales_orders", guid=guid, **(order | own))
+        for number, (quantity, total, cost) in enumerate(lines, 1):
+            self.put(
+                account_key,
+                "sales_order_lines",
+                parent_guid=guid,
+                guid=f"{guid}-{number}",
+                line_number=number,
+                product_guid="lions-mane",
+                product_code=" lm-100 ",
+                order_quantity=quantity,
+                line_total=Decimal(total),
+                line_tax=Decimal(total) / 10,
+                average_landed_price=cost,
+                _parent_version=own.get("last_modified_on", when),
+            )
+
+    def shop_order(self, id: int, when: datetime, *lines: Line, **own: object) -> None:
+        """A WooCommerce order of (quantity, total, cost) lines, 10 % GST, with 11.00 shipping including GST."""
+        goods = sum((Decimal(total) for _, total, _ in lines), Decimal(0))
+        tax = goods / 10 + 1
+        order = {
+            "number": str(id),
+            "status": "completed",
+            "customer_id": 7,
+            "date_created_at": when,
+            "date_modified_at": when,
+            "discount_total": 0,
+            "shipping_total": 10,
+            "total_tax": tax,
+            "total": goods + 10 + tax,
+        }
+        self.put(FRESH, "orders", id=id, **(order | own))
+        for number, (quantity, total, cost) in enumerate(lines, 1):
+            self.put(
+                FRESH,
+                "order_lines",
+                order_id=id,
+                id=id * 10 + number,
+                product_id=5,
+                variation_id=0,
+                quantity=quantity,
+                total=Decimal(total),
+                total_tax=Decimal(total) / 10,
+                cost=cost,
+                _parent_version=own.get("date_modified_at", when),
+            )
+
+    def knows(self, entity: str, account_key: str, external_id: str, id: uuid.UUID) -> None:
+        """An identity that was resolved."""
+        system = account(account_key).system
+        self.connection.execute(
+            "insert into core.identities (entity, system, account, external_id, own_id, entity_id, rule)"
+            " values (%s, %s, %s, %s, gen_random_uuid(), %s, 'alone')",
+            [entity, system, account_key, external_id, id],
+        )
+
+    def read_all(self, until: datetime) -> None:
+        """Every stream was read live up to then."""
+        with self.connection.cursor() as cursor:
+            cursor.executemany(
+                "insert into ops.loads (account, stream, kind, status, business_at, simulated)"
+                " values (%s, %s, 'live', 'succeeded', %s, true)",
+                [(known.key, stream.name, until) for known in ACCOUNTS for stream in STREAMS[known.system]],
+            )
+
+    def build(self, *arguments: str) -> None:
+        """`dbt build`; fails with dbt's own words."""
+        command = [sys.executable, "-m", "dbt.cli.main", "build", *arguments]
+        folders = ["--project-dir", str(dbt.PROJECT_DIR), "--profiles-dir", str(dbt.PROJECT_DIR)]
+        outputs = ["--target-path", str(self.folder / "target"), "--log-path", str(self.folder / "logs")]
+        done = subprocess.run(
+            [*command, *folders, *outputs],
+            env={**os.environ, **dbt.dbt_env(self.url)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        content = json.loads((self.folder / "target" / "run_results.json").read_text())
+        self.results = {result["unique_id"].split(".")[2]: result["status"] for result in content["results"]}
+
+    def figure(self, business: str, kpi: str, grain: str, start: date | None = None) -> Kpi | None:
+        """One figure, None if there is no row."""
+        found = [row for row in read_kpis(self.connection, business, grain) if row.kpi == kpi]
+        return next((row for row in found if start is None or row.period_start == start), None)
+
+    def value(self, business: str, kpi: str, grain: str, start: date | None = None) -> Decimal | None:
+        """One value, None if there is no row."""
+        figure = self.figure(business, kpi, grain, start)
+        return None if figure is None else figure.rounded().value
+
+
+FEBRUARY, MARCH = date(2026, 2, 1), date(2026, 3, 1)
+
+
+def fill(warehouse: Warehouse) -> None:
+    """The rows of the first build."""
+    put = warehouse.put
+    put(TEELIXIR, "customers", guid="anna", customer_code="anna01", email=" Anna@Example.com ", last_modified_on=NOW)
+    put(TEELIXIR, "products", guid="lions-mane", product_code="lm-100", is_sellable=True, last_modified_on=NOW)
+    put(TEELIXIR, "products", guid="retired", product_code="old-1", is_sellable=True, is_obsolete=True)
+    warehouse.order(TEELIXIR, "last-year", at(3, 10, year=2025), (1, "40.00", None))
+    warehouse.order(TEELIXIR, "plain", at(3, 2), (2, "100.00", "20.0050"), (1, "11.10", None), completed_date=at(3, 4))
+    warehouse.order(TEELIXIR, "copy", at(3, 2), (9, "999.00", "1"), customer_ref="#TX10001")
+    warehouse.order(TEELIXIR, "parked", at(3, 3), (9, "888.00", "1"), order_status="Parked")
+    warehouse.order(TEELIXIR, "waiting", at(3, 31, 9), (3, "30.00", "5"), order_status="Backordered")
+    warehouse.order(TEELIXIR, "gone", at(3, 5), (9, "777.00", "1"), _deleted_at=NOW)
+    warehouse.order(ELEVATE, "plain", at(3, 5), (4, "200.00", "10"), order_status="Placed")
+    for guid in ("plain", "copy"):
+        invoice = {"guid": f"of-{guid}", "invoice_number": f"INV-{guid}", "order_number": f"SO-{guid}"}
+        state = {"invoice_status": "Completed", "invoice_date": at(3, 4), "due_date": at(4, 30)}
+        put(TEELIXIR, "invoices", total=Decimal("122.21"), **invoice, **state)
+        note = {"guid": f"note-{guid}", "status": "Completed", "credit_date": at(3, 20), "last_modified_on": at(3, 20)}
+        put(TEELIXIR, "credit_notes", invoice_number=f"INV-{guid}", **note)
+        line = {"parent_guid": f"note-{guid}", "guid": "1", "line_total": 30, "_parent_version": at(3, 20)}
+        put(TEELIXIR, "credit_note_lines", **line)
+    for day in (30, 31):
+        stock = {"snapshot_date": date(2026, 3, day), "warehouse_code": "MEL", "available_qty": 0}
+        put(TEELIXIR, "stock_on_hand", product_guid="lions-mane", qty_on_hand=day, avg_cost=2, **stock)
+        put(TEELIXIR, "stock_on_hand", product_guid="retired", qty_on_hand=1, **stock)
+    warehouse.shop_order(1, at(2, 10), (1, "50.00", "20.00"))
+    warehouse.shop_order(2, at(3, 3, 23, 30), (1, "60.00", None), date_completed_at=at(3, 5, 11, 30))
+    warehouse.shop_order(3, at(3, 6), (2, "70.00", "30.00"), customer_id=0, billing_email="BEN@example.com")
+    warehouse.shop_order(4, at(3, 7), (1, "80.00", "30.00"), customer_id=0, billing_email="ben@example.com")
+    warehouse.shop_order(5, at(3, 7), (1, "90.00", "30.00"), status="cancelled")
+    put(FRESH, "refunds", id=91, order_id=1, date_created_at=at(3, 25), amount=Decimal("11.00"))
+    for id, won, archived in (("1", True, False), ("2", False, False), ("3", True, False), ("4", True, True)):
+        deal = {"source_business": "elevate_wholesale", "hs_is_closed": True, "hs_is_closed_won": won}
+        put("hubspot", "deals", id=id, archived=archived, closedate=at(3, 9), updated_at=NOW, **deal)
+    warehouse.knows("customer", TEELIXIR, "anna", ANNA)
+    warehouse.knows("customer", ELEVATE, "anna", ANNA)
+    warehouse.knows("customer", FRESH, "7", ANNA)
+    warehouse.knows("customer", FRESH, "guest:ben@example.com", BEN)
+    for customer in (ANNA, BEN):
+        warehouse.connection.execute("insert into core.customers (customer_id) values (%s)", [customer])
+
+
+@pytest.fixture(scope="module")
+def warehouse(module_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
+    """The first build, with everything read up to half an hour ago, unit tests included."""
+    with connection.connect(module_database_url) as opened:
+        opened.execute(
+            "insert into ops.clock (offset_seconds) values (%s)", [(NOW - datetime.now(UTC)).total_seconds()]
+        )
+        for known in ACCOUNTS:
+            raw_tables.prepare(opened, known)
+        warehouse = Warehouse(module_database_url, tmp_path_factory.mktemp("dbt"), opened)
+        fill(warehouse)
+        warehouse.read_all(at(3, 31, 11, 30))
+        warehouse.build()
+        yield warehouse
+
+
+def test_every_model_is_built_and_every_test_holds(warehouse: Warehouse) -> None:
+    assert set(warehouse.results.values()) == {"success", "pass"}
+
+
+def test_a_mirrored_order_counts_where_it_was_sold(warehouse: Warehouse) -> None:
+    assert warehouse.value("teelixir", "orders", "month", MARCH) == 2
+    assert warehouse.value("teelixir", "revenue", "day", date(2026, 3, 2)) == Decimal("111.10")
+    assert warehouse.value("teelixir", "units", "month", MARCH) == 6
+
+
+def test_a_refund_is_negative_revenue_on_its_own_day(warehouse: Warehouse) -> None:
+    assert warehouse.value("teelixir", "revenue", "day", date(2026, 3, 20)) == Decimal("-30.00")
+    assert warehouse.value("teelixir", "revenue", "month", MARCH) == Decimal("111.10")
+    assert warehouse.value("red_hill_fresh", "revenue", "day", date(2026, 3, 25)) == Decimal("-10.00")
+    assert warehouse.value("red_hill_fresh", "revenue", "month", FEBRUARY) == Decimal("50.00")
+    assert warehouse.value("teelixir", "refund_rate", "month", MARCH) == Decimal("21.261517")
+
+
+def test_a_day_without_sales_is_nought_and_a_ratio_without_events_is_absent(warehouse: Warehouse) -> None:
+    assert warehouse.value("teelixir", "revenue", "day", date(2026, 3, 1)) == 0
+    assert warehouse.value("teelixir", "average_order_value", "day", date(2026, 3, 1)) is None
+    assert warehouse.figure("teelixir", "revenue", "day", date(2025, 3, 9)) is None
+    assert warehouse.figure("buy_organics_online", "revenue", "all") is None
+
+
+def test_a_customer_of_three_businesses_is_one_customer_of_the_group(warehouse: Warehouse) -> None:
+    assert [warehouse.value(key, "customers", "month", MARCH) for key in ("teelixir", "elevate_wholesale")] == [1, 1]
+    assert warehouse.value("red_hill_fresh", "customers", "month", MARCH) == 2
+    assert warehouse.value("group", "customers", "month", MARCH) == 2
+    assert warehouse.value("elevate_wholesale", "new_customers", "month", MARCH) == 1
+    assert warehouse.value("group", "new_customers", "month", MARCH) == 1
+    assert warehouse.value("group", "returning_customers", "month", MARCH) == 1
+    assert warehouse.value("red_hill_fresh", "repeat_rate", "month", MARCH) == 100
+
+
+def test_margin_speaks_of_lines_with_a_known_cost_and_says_how_many(warehouse: Warehouse) -> None:
+    # 100.00 - 2 x 20.005 and 30.00 - 3 x 5; the line of 11.10 has no cost
+    assert warehouse.value("teelixir", "gross_margin", "month", MARCH) == Decimal("57.684615")
+    assert warehouse.value("teelixir", "cost_coverage", "month", MARCH) == Decimal("92.133239")
+
+
+def test_fulfilment_is_counted_on_the_day_of_completion(warehouse: Warehouse) -> None:
+    assert warehouse.value("teelixir", "fulfilment_time", "day", date(2026, 3, 4)) == 2
+    assert warehouse.value("red_hill_fresh", "fulfilment_time", "day", date(2026, 3, 5)) == Decimal("1.5")
+
+
+def test_a_running_month_is_compared_with_as_many_days(warehouse: Warehouse) -> None:
+    figure = warehouse.figure("teelixir", "revenue", "month", MARCH)
+    assert figure
+    assert (figure.prior_value, figure.last_year_value, figure.complete) == (0, 40, False)
+    fresh = warehouse.figure("red_hill_fresh", "revenue", "month", MARCH)
+    assert fresh
+    assert (fresh.prior_value, fresh.last_year_value) == (50, None)
+    week = warehouse.figure("teelixir", "orders", "week", date(2026, 3, 30))
+    assert week
+    assert (week.value, week.prior_value) == (1, 0)
+
+
+def test_what_has_ended_and_was_read_past_its_end_is_complete(warehouse: Warehouse) -> None:
+    yesterday, today = date(2026, 3, 30), date(2026, 3, 31)
+    for business in ("teelixir", "group"):
+        days = {row.period_start: row.complete for row in read_kpis(warehouse.connection, business, "day", yesterday)}
+        assert days == {yesterday: True, today: False}
+
+
+def test_stock_is_a_state_that_exists_from_its_first_snapshot_on(warehouse: Warehouse) -> None:
+    assert warehouse.value("teelixir", "stock_value", "day", date(2026, 3, 30)) == Decimal("60.00")
+    assert warehouse.value("teelixir", "stock_value", "month", MARCH) == Decimal("62.00")
+    assert warehouse.value("teelixir", "stock_outs", "month", MARCH) == 1
+    assert warehouse.value("teelixir", "stock_value", "day", date(2026, 3, 29)) is None
+    assert warehouse.value("teelixir", "stock_value", "month", FEBRUARY) is None
+    # 32 on hand, 6 units in the 90 days
+    assert warehouse.value("teelixir", "stock_cover", "month", MARCH) == 480
+
+
+def test_open_orders_are_known_from_the_first_build_on(warehouse: Warehouse) -> None:
+    assert warehouse.value("teelixir", "back_order_rate", "month", MARCH) == 100
+    assert warehouse.value("group", "back_order_rate", "month", MARCH) == 50
+    assert warehouse.value("group", "back_order_rate", "day", date(2026, 3, 30)) is None
+
+
+def test_what_is_owed_leaves_mirrored_orders_out(warehouse: Warehouse) -> None:
+    assert warehouse.value("teelixir", "debtors", "day", date(2026, 3, 4)) == Decimal("122.21")
+    assert warehouse.value("teelixir", "debtors", "month", MARCH) == Decimal("122.21")
+    # 122.21 owed, 141.10 sold in 90 days
+    assert warehouse.value("teelixir", "days_sales_outstanding", "month", MARCH) == Decimal("77.951099")
+
+
+def test_archived_deals_are_neither_won_nor_lost(warehouse: Warehouse) -> None:
+    assert warehouse.value("elevate_wholesale", "win_rate", "month", MARCH) == Decimal("66.666667")
+
+
+def test_all_time_starts_with_the_first_sale(warehouse: Warehouse) -> None:
+    figure = warehouse.figure("teelixir", "revenue", "all")
+    assert figure
+    assert (figure.period_start, figure.value, figure.prior_value) == (date(2025, 3, 10), Decimal("151.10"), None)
+
+
+def test_every_kpi_is_defined(warehouse: Warehouse) -> None:
+    definitions = read_definitions(warehouse.connection)
+    assert set(definitions) == set(dbt.kpi_keys())
+    assert {row.kpi for row in read_kpis(warehouse.connection)} == set(definitions)
+
+
+def test_the_age_of_data_is_that_of_the_stream_furthest_behind(warehouse: Warehouse) -> None:
+    assert [(age.account, age.read_until, age.simulated) for age in read_ages(warehouse.connection)] == [
+        (key, at(3, 31, 11, 30), True) for key in sorted(known.key for known in ACCOUNTS)
+    ]
+
+
+def test_edits_cancellations_and_removed_lines_restate_their_day(warehouse: Warehouse) -> None:
+    """Runs last: it changes what the others look at."""
+    raw = account(TEELIXIR).schema
+    edited = {"order": "plain", "line": "plain-1", "version": NOW}
+    warehouse.connection.execute(
+        f"update {raw}.sales_orders set last_modified_on = %(version)s, sub_total = 100, tax_total = 10, total = 110"
+        " where guid = %(order)s",
+        edited,
+    )
+    warehouse.connection.execute(
+        f"update {raw}.sales_order_lines set _parent_version = %(version)s where guid = %(line)s", edited
+    )
+    warehouse.connection.execute(f"update {raw}.sales_orders set order_status = 'Deleted' where guid = 'waiting'")
+    warehouse.connection.execute(
+        "update ops.loads set business_at = %s where account = %s and stream = 'refunds'", [at(3, 30), FRESH]
+    )
+    warehouse.build("--exclude", "path:models/staging", "resource_type:unit_test")
+    assert warehouse.value("teelixir", "revenue", "day", date(2026, 3, 2)) == Decimal("100.00")
+    assert warehouse.value("teelixir", "orders", "month", MARCH) == 1
+    assert warehouse.value("teelixir", "back_order_rate", "month", MARCH) is None
+    behind = warehouse.figure("red_hill_fresh", "revenue", "day", date(2026, 3, 30))
+    in_time = warehouse.figure("red_hill_fresh", "orders", "day", date(2026, 3, 30))
+    assert behind
+    assert in_time
+    assert (behind.complete, in_time.complete) == (False, True)
