@@ -22,6 +22,7 @@ from masterops_dagster.connectors.errors import (
     Conflict,
     DeadlineExceeded,
     MalformedResponse,
+    NotFound,
     PermissionDenied,
     RateLimited,
     Rejected,
@@ -273,7 +274,19 @@ class TestHubSpot(ConnectorContract):
         records = [i for page in connector.read("contacts", properties=names, **window) for i in page.items]
         assert [record["id"] for record in records] == [row["id"] for row in api.rows]
         assert all(self.value(record, names[-1]) == f"last of {record['id']}" for record in records)
-        assert all(len(record["properties"]) == 301 for record in records)  # type: ignore[arg-type]
+        assert all(len(record["properties"]) == 301 for record in records)
+
+    def test_single_objects_and_typed_pages_take_any_number_of_properties_too(
+        self, api: Api, connector: HubSpot
+    ) -> None:
+        names = [f"custom_property_with_a_long_name_{n}" for n in range(300)]
+        self.fill(api, 2)
+        api.rows[1]["properties"][names[-1]] = "there"
+        page = connector.list_objects(ObjectType.CONTACTS, properties=names)
+        assert [one.properties[names[-1]] for one in page.results] == [None, "there"]
+        assert connector.get(ObjectType.CONTACTS, "2", properties=names) == page.results[1]
+        with pytest.raises(NotFound):
+            connector.get(ObjectType.CONTACTS, "3", properties=names)
 
     def test_an_object_that_goes_between_listing_and_batch_read_is_left_out(
         self, api: Api, server: ScriptedServer, connector: HubSpot

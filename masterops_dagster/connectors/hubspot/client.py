@@ -58,9 +58,12 @@ class HubSpot(HubSpotApi):
         """Records of a resource: all, or of objects those modified since a moment, or created in [from, to).
 
         All are listed (100 a request); the other two are searched (200 a request, 5 requests a second, behind writes
-        by seconds to minutes). Archived objects can't be searched: they are listed, and filtered here, where being
-        archived counts as being modified. `properties` of objects: HubSpot's default ones, if none are named. Raises
-        `ValueError` for a resource or a combination that doesn't exist.
+        by seconds to minutes). A search goes by ids: what is modified meanwhile may be missed, so a cursor must not be
+        moved past the moment at which the reading began. Creation is searched by `createdate` and held against
+        `createdAt`, which is the same unless a person changed the former. Archived objects can't be searched: they
+        are listed, and filtered here, where being archived counts as being modified. `properties` of objects:
+        HubSpot's default ones, if none are named. Raises `ValueError` for a resource or a combination that doesn't
+        exist.
         """
         windowed = modified_since is not None or created_from is not None or created_to is not None
         if modified_since is not None and (created_from is not None or created_to is not None):
@@ -248,6 +251,13 @@ class HubSpot(HubSpotApi):
 
         The id of a merged object answers with its survivor, whose `id` is another, or not at all.
         """
+        if not search.fits(properties, search.ROOM_IN_URL):
+            (outcome,) = self.batch_read(
+                object_type, [object_id], properties=properties, id_property=id_property, archived=archived
+            ).outcomes
+            if outcome.object is None:
+                raise outcome.error or self.malformed(f"get {object_type}", "the answer has no object")
+            return outcome.object
         params: dict[str, str | int] = {"archived": _flag(archived)}
         if properties:
             params["properties"] = ",".join(properties)
@@ -314,15 +324,20 @@ class HubSpot(HubSpotApi):
         after: str | None = None,
     ) -> ObjectPage:
         """One page of all objects, at most 100, in the order of ids; `after` of the page before leads on."""
+        whole = search.fits(properties, search.ROOM_IN_URL)
         params: dict[str, str | int] = {"limit": limit, "archived": _flag(archived)}
-        if properties:
+        if properties and whole:
             params["properties"] = ",".join(properties)
         if after is not None:
             params["after"] = after
         operation = f"list {object_type}"
         path = {"object_type": object_type}
         reply = self.call("GET", "objects", "/{object_type}", operation=operation, path=path, params=params)
-        return self._parsed(ObjectPage, reply, operation)
+        answer = self.body(reply, operation)
+        if not whole:
+            items = self.records(answer, operation, "id")
+            answer = {**answer, "results": self._filled(object_type, items, properties, archived)}
+        return self._model(ObjectPage, answer, operation)
 
     def search(self, object_type: ObjectType, request: SearchRequest) -> ObjectPage:
         """One page of a search. Raises `Rejected` past the 10,000th result."""
