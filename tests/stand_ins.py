@@ -36,10 +36,14 @@ class StandIns:
         """The world that they answer from."""
         return World(self.world_dir)
 
-    def limit(self, limits: Mapping[str, Any]) -> None:
-        """Puts these limits in force, by system or account key."""
+    def limit(self, limits: Mapping[str, Mapping[str, Any]]) -> None:
+        """Puts these limits in force, by system or account key; those not named are out of reach."""
+        wide = {"requests": 1_000_000, "seconds": 1.0}
+        systems = {"hubspot": {"burst": wide, "search": wide}, "unleashed": {"burst": wide}}
         draft = self.world_dir / "limits.new"
-        draft.write_text(json.dumps(limits))
+        draft.write_text(
+            json.dumps({key: {**systems.get(key, {}), **limits.get(key, {})} for key in {*systems, *limits}})
+        )
         draft.replace(self.world_dir / "limits.json")
 
     def misbehave(self, system: str, kind: str, **how: Any) -> None:
@@ -49,8 +53,7 @@ class StandIns:
     def calm(self) -> None:
         """No faults, and limits that no test reaches by accident."""
         faults.calm(self.world_dir)
-        wide = {"requests": 1_000_000, "seconds": 1.0}
-        self.limit({"hubspot": {"burst": wide, "search": wide}, "unleashed": {"burst": wide}})
+        self.limit({})
 
 
 def start_stand_ins(state: Path, *options: str) -> StandIns:
