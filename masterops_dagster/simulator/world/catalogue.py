@@ -65,6 +65,8 @@ BOXES = (
     *("Citrus box", "Little ones' box", "Cellar door hamper"),
 )
 SIZES = (("Small", "3500"), ("Medium", "5500"), ("Large", "7900"))
+COST_SHARES = {"teelixir": (0.20, 0.2), "elevate_wholesale": (0.36, 0.14), "red_hill_fresh": (0.5, 0.22)}
+"""What an article costs as a share of its retail price: at least the first, up to the second more."""
 TAXED_PRODUCE = frozenset({"Gift card sleeve", "Granola 500 g", "Cellar door hamper"})
 
 
@@ -117,6 +119,7 @@ class Article:
 @cache
 def articles(plan: Plan, business_key: str) -> tuple[Article, ...]:
     """All articles that a business ever has, in the order of their numbers."""
+    named: list[tuple[str, str, str, str, bool, str | None, str | None]] = []
     if business_key == "teelixir":
         named = [
             (
@@ -146,8 +149,6 @@ def articles(plan: Plan, business_key: str) -> tuple[Article, ...]:
             for number, name in enumerate(BOXES, 1)
             for size, price in SIZES
         ]
-    else:
-        named = []
     return tuple(_article(plan, business_key, number, *described) for number, described in enumerate(named))
 
 
@@ -171,7 +172,8 @@ def _article(
 ) -> Article:
     dice = Dice(plan.seed, business_key, sku, "article")
     base = Decimal(price) / 100 * Decimal(str(round(0.85 + 0.3 * dice.random(), 3)))
-    share = Decimal(str(round(0.32 + 0.3 * dice.random(), 4)))
+    low, span = COST_SHARES[business_key]
+    share = Decimal(str(round(low + span * dice.random(), 4)))
     part = parent_name is not None
     fate = dice.random()
     return Article(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Literal
 
 Body = dict[str, Any]
@@ -21,6 +22,7 @@ def millis(moment: datetime) -> int:
     return (moment - EPOCH) // timedelta(milliseconds=1)
 
 
+@lru_cache(maxsize=4_096)
 def moment(milliseconds: int) -> datetime:
     """The aware UTC moment of milliseconds since the epoch."""
     return EPOCH + timedelta(milliseconds=milliseconds)
@@ -28,7 +30,7 @@ def moment(milliseconds: int) -> datetime:
 
 def iso(milliseconds: int) -> str:
     """`2026-03-01T12:30:00.000Z`, as HubSpot writes it."""
-    return moment(milliseconds).strftime("%Y-%m-%dT%H:%M:%S.") + f"{milliseconds % 1000:03d}Z"
+    return moment(milliseconds).isoformat(timespec="milliseconds")[:23] + "Z"
 
 
 @dataclass(frozen=True, slots=True)

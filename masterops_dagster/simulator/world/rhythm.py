@@ -141,7 +141,7 @@ class Plan:
 
     def stride(self, channel: Channel) -> int:
         """By how much the numbers of two days' orders lie apart: more than a day ever has."""
-        return max(100, 10 ** math.ceil(math.log10(channel.orders_per_day * self.scale * 12)))
+        return max(100, int(10 ** math.ceil(math.log10(channel.orders_per_day * self.scale * 12))))
 
     def trading(self, channel: Channel) -> Trading:
         return _trading(self, channel.key)
@@ -213,7 +213,8 @@ class Trading:
         if count and (dice.hits(0.3) or any(map(changes_clock, tomorrow_or_today))):
             times[-1] = time(23, 30, dice.whole(0, 59))
         if changes_clock(day):
-            for place, wall in zip(range(count - 1), (time(2, 30, 5), time(2, 30, 5, fold=1), time(1, 59, 59))):
+            odd = (time(2, 30, 5), time(2, 30, 5, fold=1), time(1, 59, 59))
+            for place, wall in zip(range(count - 1), odd, strict=False):
                 times[place] = wall
         return sorted(millis(datetime.combine(day, wall, MELBOURNE).astimezone(UTC)) for wall in times)
 

@@ -27,7 +27,7 @@ def guid(*parts: object) -> str:
 
 
 class Dice(random.Random):
-    """A stream of chance for these parts. Only `random()` is drawn from, so that no Python version changes the world."""
+    """A stream of chance for these parts. Only `random()` is drawn from: no Python version changes the world."""
 
     def __init__(self, *parts: object) -> None:
         super().__init__(":".join(map(str, parts)))

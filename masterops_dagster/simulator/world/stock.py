@@ -12,6 +12,7 @@ from typing import Any
 
 from masterops_dagster.simulator.world.clock import day_start
 from masterops_dagster.simulator.world.records import Body, Record, millis
+from masterops_dagster.simulator.world.seeding import cents
 
 STOCK_ON_HAND = "StockOnHand"
 CARRIES_STOCK = frozenset({"products", "products/variations"})
@@ -37,7 +38,7 @@ def level(seed: int, sku: str, day: date) -> int:
     capacity = 20 + digest[3] * 3
     elapsed = ((day - _ORIGIN).days + digest[4]) % cycle
     wobble = hashlib.blake2b(digest + str(day).encode(), digest_size=1).digest()[0] % 5
-    return max(0, capacity - capacity * elapsed // max(1, cycle - digest[5] % 4) - wobble)
+    return max(0, capacity - capacity * elapsed // (cycle + 3 - digest[5] % 4) - wobble)
 
 
 def set_level(body: Body, seed: int, day: date) -> None:
@@ -56,7 +57,7 @@ def on_hand(account: str, product: dict[str, Any], seed: int, day: date, first_n
     shares = [total]
     if product["Guid"][0] in "02468" and total > 0:
         shares = [total - total // 3, total // 3]
-    rows = []
+    rows: list[Record] = []
     for (warehouse, _), quantity in zip(WAREHOUSES[account], shares, strict=False):
         allocated = max(0, min(quantity, quantity // 7))
         cost = product["AverageLandPrice"]
@@ -83,7 +84,7 @@ def on_hand(account: str, product: dict[str, Any], seed: int, day: date, first_n
                     "AllocatedQty": allocated,
                     "OnPurchase": level(seed, f"{code}:purchase", day - timedelta(days=3)) // 4,
                     "AvgCost": cost,
-                    "TotalCost": round(quantity * cost, 2) if cost is not None else None,
+                    "TotalCost": cents(quantity * cost) if cost is not None else None,
                     "DaysSinceLastSale": level(seed, f"{code}:idle", day) % 40,
                     "LastModifiedOn": f"/Date({millis(start)})/",
                     "Guid": product["Guid"],

@@ -5,7 +5,7 @@ The interface for the HTTP side (paths, signatures and limits are its own busine
     world = World.open(state / "world")             # creates it (seed, scale) at first, a few seconds; else opens it
     world.now()                                     # business time; what is dated later can't be seen
     world.page(account, resource, Query(…), offset=0, limit=100)   # Page(records, total)
-    world.count(account, resource, Query(…));  world.get(account, resource, id);  world.scan(account, resource, Query(…))
+    world.count(account, resource, Query(…));  world.scan(account, resource, Query(…));  world.get(account, resource, id)
     world.associations("contacts", "companies", ids)               # {from id: [AssociationTo]}
     world.create("contacts", {…});  update;  upsert;  archive;  merge;  associate;  dissociate
     with world.transaction(): …                                    # several writes, all or none (a batch, one sync)
@@ -13,11 +13,11 @@ The interface for the HTTP side (paths, signatures and limits are its own busine
 `account` is an account key (`hubspot`, `unleashed_teelixir`, `woocommerce_red_hill_fresh`). Resources:
 
 - HubSpot: contacts, companies, deals, products, line_items (`number` = int(id); body {id, properties, createdAt,
-  updatedAt, archived[, archivedAt]}: all properties the record has, as strings or None; the HTTP side picks those asked for);
-  owners; `pipelines` (parent = object type); `properties` (parent = object type, id `contacts/email`).
+  updatedAt, archived[, archivedAt]}: all properties the record has, as strings or None, of which the HTTP side picks
+  those asked for); owners; `pipelines` (parent = object type); `properties` (parent = object type, id `contacts/email`).
   A merged contact's old id is gone (`get` gives None); an archived record is found by `archived=True`.
-- Unleashed: the names in its paths (Products, ProductGroups, Customers, Suppliers, Warehouses, SalesPersons, SalesOrders,
-  Invoices, CreditNotes, PurchaseOrders, StockAdjustments, StockOnHand); id = Guid; `business_at` is the date that
+- Unleashed: the names in its paths (Products, ProductGroups, Customers, Suppliers, Warehouses, SalesPersons,
+  SalesOrders, Invoices, CreditNotes, PurchaseOrders, StockAdjustments, StockOnHand); id = Guid; `business_at` is the date that
   `startDate`/`endDate` filter by (OrderDate, InvoiceDate, CreditDate, AdjustmentDate; else CreatedOn).
 - WooCommerce: orders, refunds (parent = order id), customers, products, `products/variations` (parent = product id);
   id = str(number). Moments are whole seconds. A product's stock is that of the Melbourne day.
@@ -36,7 +36,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -133,6 +135,7 @@ UNIQUE_PROPERTIES = {"contacts": "email"}
 MODIFIED_PROPERTY = {"contacts": "lastmodifieddate"}
 """Everything else calls it `hs_lastmodifieddate`."""
 
+decode_exactly = msgspec.json.Decoder(float_hook=Decimal).decode
 encode_body = msgspec.json.Encoder(decimal_format="number").encode
 
 
@@ -157,6 +160,10 @@ class WorldState:
     imported: frozenset[str]
     next_id: int
 
+    @property
+    def scale(self) -> float:
+        return self.plan.scale
+
 
 @dataclass(frozen=True, slots=True)
 class AssociationTo:
@@ -170,9 +177,10 @@ class AssociationTo:
 class World:
     """See the module's docstring. Build it with `World.open`."""
 
-    def __init__(self, directory: Path, now: Callable[[], datetime] | None = None) -> None:
+    def __init__(self, directory: Path, now: Callable[[], datetime] | None = None, *, exact: bool = False) -> None:
         self.directory = directory
         self._now = now
+        self._decode = msgspec.json.Decoder(float_hook=Decimal).decode if exact else msgspec.json.decode
         self._local = threading.local()
 
     @classmethod
@@ -206,6 +214,10 @@ class World:
         if connection is not None:
             connection.close()
             self._local.connection = None
+
+    def seen_at(self, at: datetime) -> World:
+        """The same world as it could be seen at a moment, with decimals for all numbers that aren't whole."""
+        return World(self.directory, lambda: at, exact=True)
 
     # ---- time and state
 
@@ -289,13 +301,6 @@ class World:
             yield from self._stock_on_hand(account, query, at)
         else:
             yield from self._scan(account, resource, query, at)
-
-    def bodies(self, account: str, resource: str, *, archived: bool | None = False) -> Iterator[bytes]:
-        """The stored JSON of all records, for who wants numbers as decimals. Stock on hand is not stored: `scan` it."""
-        at = self._ready()
-        where, arguments = self._where(account, resource, Query(archived=archived), at)
-        for row in self._connection.execute(f"select body from records where {where} order by number", arguments):  # noqa: S608
-            yield row[0].encode() if isinstance(row[0], str) else row[0]
 
     def associations(self, from_type: str, to_type: str, ids: Collection[str]) -> dict[str, list[AssociationTo]]:
         """What each of the objects is associated with; objects without any are missing from the answer."""
@@ -466,7 +471,7 @@ class World:
                 )
 
     def erase(self, object_type: str, id: str) -> None:
-        """Deletes a HubSpot object for good, archived or not, past states included. Nothing happens where there is none."""
+        """Deletes a HubSpot object for good, archived or not, past states included; nothing where there is none."""
         with self.transaction():
             at = self._ready()
             self._end_associations(object_type, id, at)
@@ -533,18 +538,17 @@ class World:
 
     def replace_history(
         self,
-        account: str,
-        resources: Collection[str],
+        collections: Collection[tuple[str, str]],
         business_key: str,
         build: Callable[[int], Iterable[Version]],
     ) -> int:
-        """Puts imported records in place of everything these resources hold, from business-now on, for good.
+        """Puts imported records in place of everything these (account, resource) hold, from business-now on, for good.
 
         `build(at)` gives them, visible from `at` (milliseconds). Returns how many.
         """
         with self.transaction():
             at = self._ready()
-            for resource in resources:
+            for account, resource in collections:
                 collection = self._collection(account, resource)
                 self._connection.execute(
                     "delete from records where collection = ? and visible_from >= ?", (collection, at)
@@ -568,6 +572,7 @@ class World:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
             connection = sqlite3.connect(self.directory / WORLD_FILE, isolation_level=None, timeout=60)
+            connection.execute("pragma page_size = 16384")
             connection.execute("pragma journal_mode = wal")
             connection.execute("pragma synchronous = full")
             connection.execute("pragma cache_size = -32000")
@@ -669,19 +674,19 @@ class World:
             if query.matching is None or query.matching(record.body):
                 yield record
 
-    def _record(self, account: str, resource: str, row: tuple[object, ...], at: int) -> Record:
+    def _record(self, account: str, resource: str, row: tuple[Any, ...], at: int) -> Record:
         id, number, created, business, modified, archived, parent, origin, text = row
-        body: Body = msgspec.json.decode(text)  # type: ignore[arg-type]
-        if resource in stock.CARRIES_STOCK and origin == "generated":
+        body: Body = self._decode(text)
+        if account.startswith("woocommerce") and resource in stock.CARRIES_STOCK and origin != "imported":
             stock.set_level(body, self._seed(), clock.melbourne_day(moment(at)))
         return Record(
-            id=str(id),
-            number=int(number),  # type: ignore[call-overload]
-            created_at=moment(created),  # type: ignore[arg-type]
-            business_at=moment(business),  # type: ignore[arg-type]
-            modified_at=moment(modified),  # type: ignore[arg-type]
+            id=id,
+            number=number,
+            created_at=moment(created),
+            business_at=moment(business),
+            modified_at=moment(modified),
             archived=bool(archived),
-            parent=str(parent),
+            parent=parent,
             body=body,
         )
 
@@ -696,10 +701,12 @@ class World:
         where, arguments = self._where(account, "Products", Query(), at)
         rows: list[Record] = []
         for (text,) in self._connection.execute(
-            f"select body from records where {where} and origin = 'generated' order by number",  # noqa: S608
+            f"select body from records where {where} and origin <> 'imported' order by number",  # noqa: S608
             arguments,
         ):
-            rows.extend(stock.on_hand(account, msgspec.json.decode(text), seed, day, first_number=len(rows)))
+            product = decode_exactly(text)
+            for row in stock.on_hand(account, product, seed, day, first_number=len(rows)):
+                rows.append(replace(row, body=self._decode(encode_body(row.body))))
         return [row for row in rows if _matches(row, query)]
 
     def _expect(self, object_type: str, id: str) -> Record:

@@ -572,7 +572,9 @@ def _lines(
         if wholesale:
             price = (price * Decimal("0.58")).quantize(TENTH_OF_A_MILL, ROUND_HALF_UP)
         if wholesale and article.name.endswith(("kg", "l")) and dice.hits(0.1):
-            quantity = Decimal(dice.whole(1, 30)) / 2
+            quantity = Decimal(dice.whole(1, 6)) / 2
+        elif wholesale and price > 100:
+            quantity = Decimal(dice.one((1, 1, 1, 2, 3)))
         elif wholesale:
             quantity = Decimal(dice.one((1, 2, 3, 6, 6, 12, 12, 24, 48)))
         else:
@@ -599,7 +601,7 @@ def _purchase(plan: Plan, account: str, business_key: str, day: date, dice: Dice
     id = guid(plan.seed, account, "PurchaseOrders", number)
     place = dice.whole(1, len(SUPPLIERS))
     supplier = _supplier(plan, place, SUPPLIERS[place - 1])
-    lines = []
+    lines: list[Body] = []
     for position, line in enumerate(_lines(plan, business_key, day, dice, dice.whole(2, 7), wholesale=True), 1):
         quantity = line.quantity * 10
         price = line.cost if line.cost is not None else Decimal(1)
@@ -618,8 +620,8 @@ def _purchase(plan: Plan, account: str, business_key: str, day: date, dice: Dice
                 "LineTax": cents(quantity * price * GST),
             }
         )
-    sub_total = sum((line["LineTotal"] for line in lines), NOTHING)
-    tax_total = sum((line["LineTax"] for line in lines), NOTHING)
+    sub_total: Decimal = sum((line["LineTotal"] for line in lines), NOTHING)
+    tax_total: Decimal = sum((line["LineTax"] for line in lines), NOTHING)
     warehouse, warehouse_name = stock.WAREHOUSES[account][0]
     body: Body = {
         "Guid": id,

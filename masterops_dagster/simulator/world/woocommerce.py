@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
+from functools import lru_cache
 
 from masterops_dagster.businesses import MELBOURNE
 from masterops_dagster.simulator.world.catalogue import BOXES, Article, articles, sold
@@ -32,14 +33,16 @@ COST_SINCE_DAY = 20
 """From this day of history on the shop records what its goods cost."""
 
 
+@lru_cache(maxsize=4_096)
 def local(at: int | None) -> str | None:
     """`2026-03-01T23:30:00` by the clock on the wall in Melbourne."""
-    return moment(at).astimezone(MELBOURNE).strftime("%Y-%m-%dT%H:%M:%S") if at is not None else None
+    return moment(at).astimezone(MELBOURNE).isoformat()[:19] if at is not None else None
 
 
+@lru_cache(maxsize=4_096)
 def gmt(at: int | None) -> str | None:
     """`2026-03-01T12:30:00`, UTC without saying so."""
-    return moment(at).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S") if at is not None else None
+    return moment(at).isoformat()[:19] if at is not None else None
 
 
 def base(plan: Plan) -> Iterator[Version]:
