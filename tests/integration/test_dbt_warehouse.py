@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -19,10 +20,14 @@ from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
+from click.testing import Result
 from psycopg import sql
 from psycopg.rows import TupleRow
+from typer.testing import CliRunner
 
+from masterops_dagster import settings as settings_module
 from masterops_dagster.businesses import ACCOUNTS, account
+from masterops_dagster.cli.main import app
 from masterops_dagster.database import connection, dbt
 from masterops_dagster.reporting.kpis import Kpi, read_ages, read_definitions, read_kpis
 from masterops_dagster.sources import raw_tables
@@ -345,6 +350,67 @@ def test_the_age_of_data_is_that_of_the_stream_furthest_behind(warehouse: Wareho
     assert [(age.account, age.read_until, age.simulated) for age in read_ages(warehouse.connection)] == [
         (key, at(3, 31, 11, 30), True) for key in sorted(known.key for known in ACCOUNTS)
     ]
+
+
+@pytest.fixture
+def command(warehouse: Warehouse, state_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """`masterops kpi …` on the warehouse, at its business time, on a terminal 100 columns wide."""
+    monkeypatch.setenv("SUPABASE_DB_URL", warehouse.url)
+    monkeypatch.setenv("COLUMNS", "100")
+    (state_dir / "world").mkdir()
+    offset = (NOW - datetime.now(UTC)).total_seconds()
+    (state_dir / "world" / "clock.json").write_text(json.dumps({"offset_seconds": offset}))
+    settings_module.settings.cache_clear()
+    return lambda *arguments: CliRunner().invoke(app, ["kpi", *arguments])
+
+
+def test_the_command_gives_rows_as_json(command: Callable[..., Result]) -> None:
+    rows = json.loads(command("--business", "teelixir", "--grain", "month", "--from", "2026-03-01", "--json").stdout)
+    assert {row["period_start"] for row in rows} == {"2026-03-01"}
+    assert next(row for row in rows if row["kpi"] == "average_order_value") == {
+        "business_key": "teelixir",
+        "kpi": "average_order_value",
+        "grain": "month",
+        "period_start": "2026-03-01",
+        "value": 55.55,
+        "numerator": 111.1,
+        "denominator": 2,
+        "unit": "AUD",
+        "prior_value": None,
+        "last_year_value": 40.0,
+        "complete": False,
+    }
+
+
+def test_json_without_a_grain_is_everything(command: Callable[..., Result]) -> None:
+    rows = json.loads(command("--json").stdout)
+    assert {row["grain"] for row in rows} == {"day", "week", "month", "fy", "all"}
+    assert {row["business_key"] for row in rows} == {"group", "teelixir", "elevate_wholesale", "red_hill_fresh"}
+
+
+def test_people_see_the_running_month_its_age_and_that_it_is_simulated(command: Callable[..., Result]) -> None:
+    text = command().stdout
+    assert "March 2026" in text
+    assert "31 days" in text
+    assert all(name in text for name in ("Group", "Teelixir", "Elevate Wholesale", "Red Hill Fresh"))
+    assert re.search(r"Revenue +\$111\.10 +\$0\.00 +– +\$40\.00 +\+177\.8 %", text)
+    assert "30 min ago" in text
+    assert "simulated data" in text
+
+
+def test_a_wide_terminal_puts_businesses_side_by_side(
+    command: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    text = command("--grain", "fy").stdout
+    assert re.search("Group +Teelixir +Elevate Wholesale +Red Hill Fresh", text)
+    assert "Financial year 2025/26" in text
+
+
+def test_a_window_shows_each_of_its_periods(command: Callable[..., Result]) -> None:
+    window = ("--grain", "day", "--from", "2026-03-04", "--to", "2026-03-05")
+    text = command("--business", "teelixir", *window).stdout
+    assert text.index("Wednesday, 4 March 2026") < text.index("Thursday, 5 March 2026")
 
 
 def test_edits_cancellations_and_removed_lines_restate_their_day(warehouse: Warehouse) -> None:
