@@ -106,16 +106,13 @@ class _State:
         grain = self.seconds / 1000
         free_at = math.ceil(free_at / grain) * grain
         self.used_count += count
-        if not self.used or self.used[-1][0] < free_at:
-            self.used.append((free_at, count))
-            return
-        entries = sorted([*self.used, (free_at, count)])
-        self.used.clear()
-        for moment, number in entries:
-            if self.used and self.used[-1][0] == moment:
-                self.used[-1] = (moment, self.used[-1][1] + number)
-            else:
-                self.used.append((moment, number))
+        later: list[tuple[float, int]] = []
+        while self.used and self.used[-1][0] > free_at:
+            later.append(self.used.pop())
+        if self.used and self.used[-1][0] == free_at:
+            count += self.used.pop()[1]
+        self.used.append((free_at, count))
+        self.used.extend(reversed(later))
 
     def free_at(self, now: float) -> float:
         """When the next slot can be had: now, a moment, or infinity while only answers of others can free one."""

@@ -9,10 +9,10 @@ from functools import cache
 
 import httpx
 
-from masterops_dagster.connectors.auth import BearerToken, OAuthRefresh
+from masterops_dagster.connectors.auth import BearerToken
 from masterops_dagster.connectors.base import Options, Patience
 from masterops_dagster.connectors.budget import Budget, InMemoryBudget, Window
-from masterops_dagster.connectors.hubspot import HubSpot
+from masterops_dagster.connectors.hubspot import HubSpot, oauth
 from masterops_dagster.connectors.telemetry import TelemetrySink
 from masterops_dagster.connectors.unleashed import Unleashed
 from masterops_dagster.connectors.woocommerce import WooCommerce
@@ -83,9 +83,6 @@ def _hubspot_auth(access: AccountAccess) -> httpx.Auth:
     """A service key or private app token if there is one, else OAuth with the app's refresh token."""
     if "access_token" in access.secrets:
         return BearerToken(access.secret("access_token"))
-    return OAuthRefresh(
-        f"{access.base_url.rstrip('/')}/oauth/v1/token",
-        access.secret("client_id"),
-        access.secret("client_secret"),
-        access.secret("refresh_token"),
+    return oauth(
+        access.base_url, access.secret("client_id"), access.secret("client_secret"), access.secret("refresh_token")
     )

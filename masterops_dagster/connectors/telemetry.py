@@ -1,7 +1,8 @@
 """One event for each HTTP request that a connector sends, retries included, handed to a sink.
 
 Events carry no secrets and no personal data: the path is a template (`/SalesOrders/{page}`), queries and bodies are
-left out. Sinks that store them live in `observability`.
+left out. What ends before anything is sent (circuit open, no budget in time) leaves no event. Sinks that store them
+live in `observability`.
 """
 
 from __future__ import annotations

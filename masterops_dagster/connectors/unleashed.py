@@ -144,8 +144,10 @@ class Unleashed(Connector):
     def keys(self, resource: str) -> Iterator[Sequence[object]]:
         """The keys of all rows, page by page. Unleashed can't send keys alone: this reads all, in the largest pages."""
         what = _resource(resource)
+        first, *others = what.key
         for page in self._pages(what, MAX_PAGE_SIZE, {}):
-            yield [_key(what, item) if len(what.key) > 1 else item[what.key[0]] for item in page.items]
+            keyed = [item for item in page.items if item.get(first) is not None]
+            yield [_key(what, item) if others else item[first] for item in keyed]
 
     def _pages(self, what: Resource, page_size: int, params: dict[str, str]) -> Iterator[Page]:
         return numbered_pages(

@@ -171,21 +171,23 @@ class WooCommerce(Connector):
         """
         if resource in {VARIATIONS, STOCK_LEVELS}:
             for page in self._pages("/products", "list keys of products", {"_fields": "id,variations"}):
-                own = [(item["id"], 0) for item in page.items] if resource == STOCK_LEVELS else []
-                yield own + [(item["id"], variation) for item in page.items for variation in _variation_ids(item)]
+                items = _with_id(page.items)
+                own = [(item["id"], 0) for item in items] if resource == STOCK_LEVELS else []
+                yield own + [(item["id"], variation) for item in items for variation in _variation_ids(item)]
             return
         what = _resource(resource)
         for page in self._pages(f"/{what.name}", f"list keys of {what.name}", {**dict(what.params), "_fields": "id"}):
-            yield [item["id"] for item in page.items]
+            yield [item["id"] for item in _with_id(page.items)]
 
     def _stock_levels(self) -> Iterator[Page]:
         fields = ",".join(("id", "variations", *STOCK_FIELDS))
         for page in self._pages("/products", "list stock of products", {"_fields": fields}):
-            rows = [_stock_level(item, item, 0) for item in page.items]
-            with_variations = [item for item in page.items if _variation_ids(item)]
+            products = _with_id(page.items)
+            rows = [_stock_level(item, item, 0) for item in products]
+            with_variations = [item for item in products if _variation_ids(item)]
             found = self.in_order(self._variations, [_identifier(item) for item in with_variations])
             for product, variations in zip(with_variations, found, strict=True):
-                rows += [_stock_level(product, variation, variation["id"]) for variation in variations]
+                rows += [_stock_level(product, variation, variation["id"]) for variation in _with_id(variations)]
             yield Page(rows)
 
     def _variations(self, product_id: int) -> list[Record]:
@@ -198,7 +200,7 @@ class WooCommerce(Connector):
             return []
 
     def _remember_variations(self, products: list[Record]) -> None:
-        for product in products:
+        for product in _with_id(products):
             if _variation_ids(product):
                 self._without_variations.discard(product["id"])
             else:
@@ -366,6 +368,11 @@ def _number(reply: Reply, header: str) -> int | None:
 
 def _identifier(item: Record) -> int:
     return int(str(item["id"]))
+
+
+def _with_id(items: list[Record]) -> list[Record]:
+    """Those that can be told apart; ingest reports the others."""
+    return [item for item in items if item.get("id") is not None]
 
 
 def _variation_ids(product: Record) -> list[object]:

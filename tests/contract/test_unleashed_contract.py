@@ -26,7 +26,7 @@ from masterops_dagster.connectors.unleashed import (
     Unleashed,
 )
 from tests.contract.server import Answer, Request, ScriptedServer, as_json
-from tests.contract.suite import HASTE, SECRET, ConnectorContract
+from tests.contract.suite import SECRET, ConnectorContract
 
 API_ID = "2f6c-api-id"
 
@@ -245,22 +245,27 @@ class TestUnleashed(ConnectorContract):
         assert connector.update(SalesOrder(guid=UUID(int=1), comments="x")).guid == UUID(int=1)
 
     def test_rows_that_never_come_to_rest_are_an_error_not_a_gap(
-        self, api: UnleashedApi, server: ScriptedServer
+        self, server: ScriptedServer, connector: Unleashed
     ) -> None:
-        """Each answer claims one row more than there is new to see."""
-        self.fill(api, 8)
-        grown = 0
+        made = iter(range(1, 1_000))
 
-        def growing(request: Request) -> Answer:
-            nonlocal grown
-            grown += 1
-            api.rows.insert(0, self.row(1_000 + grown))
-            return api(request)
+        def ever_new(request: Request) -> Answer:
+            paging = {"NumberOfItems": 1_000, "NumberOfPages": 2, "PageNumber": 1, "PageSize": 4}
+            return as_json({"Pagination": paging, "Items": [self.row(next(made)) for _ in range(4)]})
 
-        server.api = growing
-        with self.connect(server.url, patience=HASTE) as connector:
-            try:
-                found = {self.key(item) for item in self.read(connector)}
-            except Unavailable:
-                return
-        assert found >= {str(UUID(int=n)) for n in range(1, 9)}
+        server.api = ever_new
+        with pytest.raises(Unavailable, match="kept moving"):
+            self.read(connector)
+
+    def test_a_total_that_promises_too_much_costs_one_more_pass_and_no_error(
+        self, api: UnleashedApi, server: ScriptedServer, connector: Unleashed
+    ) -> None:
+        keys = self.fill(api, 6)
+
+        def boasting(request: Request) -> Answer:
+            answer = api(request)
+            return Answer(200, answer.body.replace(b'"NumberOfItems": 6', b'"NumberOfItems": 7'), answer.headers)
+
+        server.api = boasting
+        assert [self.key(item) for item in self.read(connector)] == keys
+        assert connector.requests == 4

@@ -126,13 +126,13 @@ def test_after_a_429_nobody_sends_until_the_system_said_so() -> None:
 def test_a_day_of_requests_takes_little_memory_and_time() -> None:
     clock, window = Clock(), Window("day", 50_000, 86_400.0)
     budget = InMemoryBudget(clock)
-    begun = time.monotonic()
+    begun = time.process_time()
     for _ in range(20_000):
         lease = granted(budget, clock, window)
         assert lease is not None
         budget.settle(lease)
         clock.now += 4.0
-    assert time.monotonic() - begun < 2.0
+    assert time.process_time() - begun < 2.0
 
 
 def test_waiting_threads_get_their_slots_when_they_free_up() -> None:
