@@ -101,7 +101,7 @@ class HubSpot(HubSpotApi):
         from_type, _, to_type = pair.partition("/")
         if kind != "associations" or from_type not in OBJECT_TYPES or to_type not in OBJECT_TYPES:
             raise ValueError(f"unknown resource {resource!r}: associations/{{from}}/{{to}} has children")
-        ids = [str(parent) for parent in parent_ids]
+        ids = list(dict.fromkeys(str(parent) for parent in parent_ids))
         chunks = [ids[start : start + MAX_ASSOCIATION_INPUTS] for start in range(0, len(ids), MAX_ASSOCIATION_INPUTS)]
         found = self.in_order(
             lambda chunk: self._associations(ObjectType(from_type), ObjectType(to_type), chunk), chunks
@@ -224,6 +224,8 @@ class HubSpot(HubSpotApi):
                     for target in targets
                 ]
                 if (after := next_after(result)) is not None:
+                    if not targets:
+                        raise self.malformed(operation, f"object {from_id} has a next page after an empty one")
                     waiting.append({"id": from_id, "after": after})
         return records
 
