@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import trustme
 from psycopg import sql
 from psycopg.rows import TupleRow
 
@@ -164,3 +165,19 @@ def stand_ins(running_stand_ins: StandIns) -> Iterator[StandIns]:
     running_stand_ins.calm()
     yield running_stand_ins
     running_stand_ins.calm()
+
+
+@pytest.fixture(scope="session")
+def stand_ins_over_tls(small_world: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandIns]:
+    """Stand-ins behind TLS; whoever trusts `authority.pem` in their state folder trusts them."""
+    state = tmp_path_factory.mktemp("stand_ins_over_tls") / "state"
+    shutil.copytree(small_world, state)
+    authority = trustme.CA()
+    certificate = authority.issue_cert("127.0.0.1")
+    authority.cert_pem.write_to_path(state / "authority.pem")
+    certificate.private_key_pem.write_to_path(state / "key.pem")
+    certificate.cert_chain_pems[0].write_to_path(state / "cert.pem")
+    running = start_stand_ins(state, "--tls-cert", str(state / "cert.pem"), "--tls-key", str(state / "key.pem"))
+    yield running
+    running.process.terminate()
+    running.process.wait(10)

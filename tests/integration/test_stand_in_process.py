@@ -14,6 +14,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+
 from tests.stand_ins import StandIns, start_stand_ins
 
 Start = Callable[[], StandIns]
