@@ -5,6 +5,7 @@ Runs are launched here, through the webserver, so that they are queued, recorded
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,7 +37,8 @@ mutation($params: ExecutionParams!) { launchRun(executionParams: $params) { __ty
     ... on RunConfigValidationInvalid { errors { message } } } }
 """
 TICK = """
-mutation($schedule: ScheduleSelector!) { scheduleDryRun(selectorData: $schedule) { __typename
+mutation($schedule: ScheduleSelector!, $at: Float) {
+    scheduleDryRun(selectorData: $schedule, timestamp: $at) { __typename
     ... on Error { message }
     ... on DryRunInstigationTick { evaluationResult {
         error { message } skipReason runRequests { tags { key value } } } } } }
@@ -196,7 +198,8 @@ class Dagster:
 
     def tick_tags(self, schedule: str) -> dict[str, str]:
         """The tags that a run would get if the schedule ticked now. Raises `DagsterRefused` if it would launch none."""
-        answer = self._ask(TICK, schedule={**self._selector(), "scheduleName": schedule})["scheduleDryRun"]
+        selector = {**self._selector(), "scheduleName": schedule}
+        answer = self._ask(TICK, schedule=selector, at=time.time())["scheduleDryRun"]
         _refuse(answer, "DryRunInstigationTick")
         result = answer["evaluationResult"]
         if result["error"]:
@@ -291,10 +294,9 @@ class Dagster:
     def _ask(self, query: str, **variables: object) -> dict[str, Any]:
         try:
             answer = self._client.post("/graphql", json={"query": query, "variables": variables})
-            answer.raise_for_status()
-        except httpx.HTTPError as error:
+            content = answer.json()  # with status 500 too, if code of ours failed
+        except (httpx.HTTPError, json.JSONDecodeError) as error:
             raise DagsterUnreachable(f"Dagster does not answer at {self._client.base_url}: {error}") from error
-        content = answer.json()
         if content.get("errors"):
             raise DagsterRefused(f"Dagster refused: {content['errors'][0]['message']}")
         data: dict[str, Any] = content["data"]

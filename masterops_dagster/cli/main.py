@@ -11,7 +11,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from masterops_dagster.cli import problems
+from masterops_dagster.cli import dead_letters, problems, world
+from masterops_dagster.cli.kpi import kpi
 
 
 class Commands(TyperGroup):
@@ -86,3 +87,8 @@ def refresh(business: Business = None, system: System = None) -> None:
     from masterops_dagster.cli import refresh as module
 
     module.refresh(business=business, system=system)
+
+
+app.command()(kpi)
+app.add_typer(world.app)
+app.add_typer(dead_letters.app)

@@ -20,6 +20,15 @@ STATE_VARIABLE = "MASTEROPS_STATE_DIR"
 PROGRAM_VARIABLE = "MASTEROPS_PROGRAM"
 """Both stand in the environment of everything that `up` starts: that is how a later `down` knows its own."""
 
+STORAGE = """\
+storage:
+  custom:
+    module: masterops_dagster.defs.storage
+    class: PooledPostgresStorage
+    config:
+      postgres_url: { env: DAGSTER_DB_URL }
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Program:
@@ -143,8 +152,7 @@ def write_dagster_home(where: Places, ports: Ports) -> None:
     """`dagster.yaml` with its storage, and the workspace that points at our code server."""
     where.dagster_home.mkdir(mode=0o700, parents=True, exist_ok=True)
     configuration = (PROJECT_ROOT / "dagster.yaml").read_text()
-    storage = "\nstorage:\n  postgres:\n    postgres_url: { env: DAGSTER_DB_URL }\n"
-    (where.dagster_home / "dagster.yaml").write_text(configuration + storage)
+    (where.dagster_home / "dagster.yaml").write_text(f"{configuration}\n{STORAGE}")
     server: Mapping[str, object] = {"host": HOST, "port": ports["code-server"], "location_name": "masterops"}
     workspace = {"load_from": [{"grpc_server": server}]}
     (where.dagster_home / "workspace.yaml").write_text(json.dumps(workspace, indent=2) + "\n")

@@ -18,6 +18,8 @@ from masterops_dagster.cli.dagster_client import (
 )
 from masterops_dagster.cli.view import View
 
+DBT_ERRORS = "Errors parsed from dbt logs:"
+
 
 @dataclass(slots=True)
 class Progress:
@@ -89,7 +91,7 @@ def follow(dagster: Dagster, run_id: str, expected: int, view: View, what: str) 
                 took = time.monotonic() - step_began.get(step, progress.began)
                 view.say(f"  ✓ {step}" + (f", {rows:,} rows" if rows else "") + f", {took:.1f} s", style="dim")
             case Failed(step, message):
-                view.say(f"  ✗ {step or what}: {first_line(message)}", style="red")
+                view.say(f"  ✗ {step or what}: {reason(message)}", style="red")
             case CheckFailed(asset, check, error):
                 view.say(f"  ! {'/'.join(asset)}: {check} {'failed' if error else 'warns'}", style="yellow")
     progress.status = dagster.status(run_id)
@@ -97,6 +99,15 @@ def follow(dagster: Dagster, run_id: str, expected: int, view: View, what: str) 
     return progress
 
 
-def first_line(message: str) -> str:
-    """The first line that says something."""
-    return next((line.strip() for line in message.splitlines() if line.strip()), "no message")
+def reason(message: str) -> str:
+    """What a person needs of an error's text: dbt's own failures where it names them, else the first line."""
+    _, _, logged = message.partition(DBT_ERRORS)
+    lines = [line.strip() for line in (logged or message).splitlines() if line.strip()]
+    if not logged:
+        return lines[0] if lines else "no message"
+    starts = [number for number, line in enumerate(lines) if line.startswith("Failure in")]
+    failures = [
+        ": ".join(part for part in lines[start : start + 3] if "Database Error" not in part) for start in starts
+    ]
+    more = f" (and {len(failures) - 2} more)" if len(failures) > 2 else ""
+    return "; ".join(failures[:2]) + more if failures else lines[0]

@@ -31,7 +31,7 @@ from masterops_dagster.cli.processes import (
     simulated_accounts,
     write_dagster_home,
 )
-from masterops_dagster.cli.progress import first_line, follow
+from masterops_dagster.cli.progress import follow, reason
 from masterops_dagster.cli.supervision import Supervisor
 from masterops_dagster.cli.view import View
 from masterops_dagster.settings import settings
@@ -66,7 +66,7 @@ def up(*, scale: float | None = None, detach: bool = False) -> None:
                     failed = None
                 except RunFailed as problem:
                     failed = problem
-            report(view, where)
+            report(view, where, figures=failed is None)
             if detach or not started_here:
                 if failed is not None:
                     raise failed
@@ -217,20 +217,21 @@ def first_load(view: View, dagster: Dagster, *, nothing_ran: bool) -> None:
         view.say("first load: goes on")
     progress = follow(dagster, run_id, len(dagster.job_assets(REFRESH_JOB)), view, "first load")
     if not progress.succeeded:
-        reason = f": {first_line(progress.failures[0].message)}" if progress.failures else ""
-        raise RunFailed(f"the first load ended as {progress.status}{reason}; `make up` tries again")
+        why = f": {reason(progress.failures[0].message)}" if progress.failures else ""
+        raise RunFailed(f"the first load ended as {progress.status}{why}; `make up` tries again")
     view.say(f"first load: {progress.rows:,} rows, {len(progress.made)} assets in {progress.seconds:.0f} s")
 
 
-def report(view: View, where: Places) -> None:
-    """URLs, what is simulated, and the first figures."""
+def report(view: View, where: Places, *, figures: bool) -> None:
+    """URLs, what is simulated, and the first figures where there are any."""
     from masterops_dagster.cli.kpi import overview
 
     current = settings()
     kept = Ports(where.ports)
     for program in programs(current):
         view.program(program.name, program.title, "running", program.url(kept) or "")
-    view.show(overview())
+    if figures:
+        view.show(overview())
     stood_in = simulated_accounts(current)
     if stood_in:
         view.say(f"simulated: {', '.join(account.key for account in stood_in)} are answered by the stand-in world")
