@@ -1,4 +1,4 @@
-"""Answers in JSON. Records leave SQLite as JSON text and are spliced in by `raw`, not decoded and encoded again."""
+"""Answers in JSON, and the pages in HTML that stand in for them where a host or proxy answers."""
 
 from __future__ import annotations
 
@@ -9,11 +9,6 @@ import msgspec
 from starlette.responses import Response
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
-
-
-def raw(text: str | bytes) -> msgspec.Raw:
-    """JSON text as a value inside something that `json_reply` encodes."""
-    return msgspec.Raw(text.encode() if isinstance(text, str) else text)
 
 
 def json_reply(data: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, Literal
@@ -156,7 +156,7 @@ class WooCommerceStandIn:
         arguments.refuse_invalid()
         if parent is not None and parent_id is not None:
             self._expect(parent, parent_id)
-            query = Query(**{**_fields(query), "parents": (parent_id,)})
+            query = replace(query, parents=(parent_id,))
         found = self._world.page(self._account.key, collection.resource, query, offset=offset, limit=per_page)
         pages = math.ceil(found.total / per_page)
         headers = {"X-WP-Total": str(found.total), "X-WP-TotalPages": str(pages)}
@@ -190,7 +190,7 @@ class Arguments:
 
     def __init__(self, given: Mapping[str, Value]) -> None:
         self._given = given
-        self._invalid: dict[str, str] = {}
+        self._invalid: dict[str, tuple[str, str]] = {}
 
     def text(self, name: str) -> str:
         value = self._given.get(name, "")
@@ -209,7 +209,7 @@ class Arguments:
         try:
             value = int(text)
         except ValueError:
-            self._invalid[name] = f"{name} is not of type integer."
+            self._invalid[name] = ("rest_invalid_type", f"{name} is not of type integer.")
             return default
         if value < low or (high is not None and value > high):
             bounds = (
@@ -217,13 +217,13 @@ class Arguments:
                 if high is None
                 else f"between {low} (inclusive) and {high} (inclusive)"
             )
-            self._invalid[name] = f"{name} must be {bounds}"
+            self._invalid[name] = ("rest_out_of_bounds", f"{name} must be {bounds}")
         return value
 
     def choice(self, name: str, default: str, allowed: Sequence[str]) -> str:
         text = self.text(name) or default
         if text not in allowed:
-            self._invalid[name] = f"{name} is not one of {', '.join(allowed)}."
+            self._invalid[name] = ("rest_not_in_enum", f"{name} is not one of {', '.join(allowed)}.")
             return default
         return text
 
@@ -231,7 +231,7 @@ class Arguments:
         chosen = self.names(name)
         for index, one in enumerate(chosen):
             if one not in allowed:
-                self._invalid[name] = f"{name}[{index}] is not one of {', '.join(allowed)}."
+                self._invalid[name] = ("rest_not_in_enum", f"{name}[{index}] is not one of {', '.join(allowed)}.")
         return chosen
 
     def moment(self, name: str, zone: Any) -> datetime | None:
@@ -241,25 +241,20 @@ class Arguments:
         try:
             moment = datetime.fromisoformat(text)
         except ValueError:
-            self._invalid[name] = "Invalid date."
+            self._invalid[name] = ("rest_invalid_date", "Invalid date.")
             return None
         return (moment.replace(tzinfo=zone) if moment.tzinfo is None else moment).astimezone(UTC)
 
     def refuse_invalid(self) -> None:
         """Raises `RestError` 400 with every objection so far."""
         if self._invalid:
+            params = {name: message for name, (_, message) in self._invalid.items()}
             details = {
-                name: {"code": _objection_code(message), "message": message, "data": None}
-                for name, message in self._invalid.items()
+                name: {"code": code, "message": message, "data": None}
+                for name, (code, message) in self._invalid.items()
             }
             message = f"Invalid parameter(s): {', '.join(self._invalid)}"
-            raise RestError(400, "rest_invalid_param", message, params=self._invalid, details=details)
-
-
-def _objection_code(message: str) -> str:
-    if "must be" in message:
-        return "rest_out_of_bounds"
-    return "rest_not_in_enum" if "is not one of" in message else "rest_invalid_type"
+            raise RestError(400, "rest_invalid_param", message, params=params, details=details)
 
 
 def _query(arguments: Arguments, collection: Collection) -> Query:
@@ -294,10 +289,6 @@ def _query(arguments: Arguments, collection: Collection) -> Query:
 def _beyond(moment: datetime | None) -> datetime | None:
     """`after` is exclusive; the shop's moments are whole seconds."""
     return None if moment is None else moment.replace(microsecond=0) + timedelta(seconds=1)
-
-
-def _fields(query: Query) -> dict[str, Any]:
-    return {name: getattr(query, name) for name in query.__dataclass_fields__}
 
 
 def _projection(names: Sequence[str]) -> Callable[[Body], Body]:

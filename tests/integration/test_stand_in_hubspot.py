@@ -361,6 +361,20 @@ def test_an_object_is_updated_archived_and_found_among_the_archived(hubspot: htt
     assert contact["id"] not in {row["id"] for row in listed(hubspot, CONTACTS, limit=100)}
 
 
+def test_a_deals_stage_says_whether_it_is_closed_and_won(hubspot: httpx.Client) -> None:
+    deal = hubspot.post(f"{OBJECTS}/deals", json={"properties": {"dealname": "Spring", "pipeline": "default"}}).json()
+    for stage, closed, won in (
+        ("contractsent", "false", "false"),
+        ("closedlost", "true", "false"),
+        ("closedwon", "true", "true"),
+    ):
+        hubspot.patch(f"{OBJECTS}/deals/{deal['id']}", json={"properties": {"dealstage": stage}}).raise_for_status()
+        shown = hubspot.get(
+            f"{OBJECTS}/deals/{deal['id']}", params={"properties": "hs_is_closed,hs_is_closed_won"}
+        ).json()
+        assert (shown["properties"]["hs_is_closed"], shown["properties"]["hs_is_closed_won"]) == (closed, won)
+
+
 def test_a_contact_is_found_by_its_email(hubspot: httpx.Client) -> None:
     contact = new_contact(hubspot)
     address = contact["properties"]["email"]

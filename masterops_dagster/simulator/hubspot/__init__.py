@@ -175,13 +175,12 @@ class HubSpotStandIn:
 def canonical(path: str) -> str | None:
     """The path without its version, `/objects/contacts/batch/read`; None where no supported version has it.
 
-    v3 associations have another shape and aren't served.
+    v4 has nothing but associations; those of v3 have another shape and aren't served.
     """
     if match := _NUMBERED.fullmatch(path):
-        numbered_api = match["api"]
-        if numbered_api not in _APIS or (numbered_api == "associations" and match["number"] == "3"):
-            return None
-        return match["rest"]
+        associations = "associations" in match["rest"].split("/")
+        served = match["api"] in _APIS and associations is (match["number"] == "4")
+        return match["rest"] if served else None
     if match := _DATED.fullmatch(path):
         if match["version"] not in VERSIONS or match["api"] not in _APIS:
             return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
@@ -83,11 +84,11 @@ class Objects:
         kind = object_type(type)
         limit, after = page_of(call, default=10, maximum=MAX_PAGE)
         query = Query(archived=_flag(call, "archived"), after_number=after)
-        page = self._world.page(self._account.key, kind.name, query, limit=limit)
-        results = self._shown(kind, page.records, _names(call, "properties"))
+        found = list(islice(self._world.scan(self._account.key, kind.name, query), limit + 1))
+        results = self._shown(kind, found[:limit], _names(call, "properties"))
         self._add_associations(kind, results, _names(call, "associations"))
         answer: dict[str, Any] = {"results": results}
-        if page.total > len(results):
+        if len(found) > limit:
             answer["paging"] = next_page(call, results[-1]["id"])
         return json_reply(answer)
 
@@ -251,7 +252,8 @@ class Objects:
         return self._world.find(kind.name, str(id_property), id)
 
     def _accepted(self, kind: ObjectType, properties: Mapping[str, Scalar]) -> dict[str, str | None]:
-        return values.accepted(self._definitions.of(kind), properties)
+        accepted = values.accepted(self._definitions.of(kind), properties)
+        return {**accepted, **self._definitions.following(kind, accepted)}
 
     def _create(self, kind: ObjectType, item: Create) -> Record:
         try:

@@ -94,7 +94,7 @@ def seen_from(from_type: str, to_type: str, type_id: int) -> int:
 
 
 class Definitions:
-    """The account's property definitions by object type, read from the world anew every few seconds."""
+    """The account's own property definitions by object type, read from the world anew every few seconds."""
 
     MAX_AGE_SECONDS = 5.0
 
@@ -110,3 +110,15 @@ class Definitions:
             definitions = {row.body["name"]: row.body for row in rows}
             self._known[kind.name] = (time.monotonic(), definitions)
         return definitions
+
+    def following(self, kind: ObjectType, properties: Mapping[str, str | None]) -> dict[str, str | None]:
+        """What HubSpot sets by itself when these are set: whether a deal is closed and won, by its stage."""
+        if kind.name != "deals" or not properties.get("dealstage"):
+            return {}
+        for pipeline in self._world.scan("hubspot", "pipelines", Query(parents=(kind.name,))):
+            for stage in pipeline.body["stages"]:
+                if stage["id"] == properties["dealstage"]:
+                    closed = stage["metadata"]["isClosed"]
+                    won = closed == "true" and float(stage["metadata"]["probability"]) == 1
+                    return {"hs_is_closed": closed, "hs_is_closed_won": "true" if won else "false"}
+        return {}

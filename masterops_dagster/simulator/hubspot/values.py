@@ -70,7 +70,7 @@ def _number(value: str) -> str:
 
 
 def _option(definition: Mapping[str, Any], value: str, allowed: tuple[str, ...]) -> str:
-    if definition.get("externalOptions"):
+    if definition.get("externalOptions") or not allowed:
         return value
     chosen = value.split(";") if definition.get("fieldType") == "checkbox" else [value]
     for one in chosen:
