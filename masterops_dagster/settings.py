@@ -117,8 +117,8 @@ class Settings(BaseSettings):
     cursor_overlap_minutes: int = Field(10, ge=0)
     """How far a live run reads back behind its cursor: search indexes lag, clocks differ, rows commit late."""
     request_timeout_seconds: float = Field(30.0, gt=0)
-    request_deadline_seconds: float = Field(300.0, gt=0)
-    """How long one request may take in all, waiting for budget and retries included."""
+    request_deadline_seconds: float = Field(600.0, gt=0)
+    """How long one request may take in all, waiting for budget and retries included; Unleashed's window is 300 s."""
     max_run_minutes: int = Field(120, ge=1)
     dagster_event_retention_days: int = Field(30, ge=1)
 

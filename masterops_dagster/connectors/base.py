@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextvars
 import random
-import re
 import threading
 import time
 from collections import deque
@@ -20,7 +19,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from email.utils import parsedate_to_datetime
 from ssl import SSLContext
 from typing import ClassVar, NoReturn, Protocol, Self, TypedDict, TypeVar
 from urllib.parse import quote, urlsplit
@@ -36,16 +34,14 @@ from masterops_dagster.connectors.budget import Budget, BudgetTimeout, InMemoryB
 from masterops_dagster.connectors.errors import (
     AuthenticationError,
     CircuitOpen,
-    Conflict,
     ConnectorError,
     DeadlineExceeded,
     MalformedResponse,
-    NotFound,
-    PermissionDenied,
     RateLimited,
     Rejected,
     Unavailable,
 )
+from masterops_dagster.connectors.responses import correlation_id, describe, error_kind, excerpt, retry_after
 from masterops_dagster.connectors.telemetry import OK, REPAIRED, NullSink, RequestEvent, TelemetrySink
 
 Record = dict[str, object]
@@ -160,7 +156,7 @@ class Patience:
 
     timeout: float = 30.0
     deadline: float = 300.0
-    attempts: int = 7
+    attempts: int = 8
     pause: float = 0.5
     pause_max: float = 30.0
     failures: int = 5
@@ -307,6 +303,7 @@ class Connector:
                 return False
             if not (safe or error.unprocessed):
                 return False
+            call.said_before = f"; the try before ended with: {error.detail}"
             seconds = self._pause(error, call.tries)
             needed = max(seconds, error.retry_after or 0.0)
             return seconds if time.monotonic() + needed < call.deadline else False
@@ -328,7 +325,7 @@ class Connector:
         try:
             lease = self._budget.acquire(self.account, call.windows, call.deadline)
         except BudgetTimeout as timeout:
-            raise self._error(DeadlineExceeded, call, str(timeout)) from None
+            raise self._error(DeadlineExceeded, call, f"{timeout}{call.said_before}") from None
         exchange = _Exchange(datetime.now(UTC), time.monotonic(), lease)
         outcome = OK
         try:
@@ -367,7 +364,7 @@ class Connector:
         """Send and receive, in time; fills the exchange. Raises for what happens on the wire, not for error answers."""
         remaining = call.deadline - exchange.started
         if remaining <= 0:
-            raise self._error(DeadlineExceeded, call, "no time was left to send the request")
+            raise self._error(DeadlineExceeded, call, f"no time was left to send the request{call.said_before}")
         try:
             with self._client.stream(
                 call.method,
@@ -402,19 +399,19 @@ class Connector:
                 raise self._error(
                     Unavailable, call, str(failure), retryable=False, advice=advice, unprocessed=True
                 ) from None
-            raise self._error(Unavailable, call, _describe(failure), unprocessed=True) from None
+            raise self._error(Unavailable, call, describe(failure), unprocessed=True) from None
         except httpx.DecodingError:
             raise self._error(MalformedResponse, call, "the body's compression is broken", exchange) from None
         except httpx.TransportError as failure:
             if exchange.status is None:
-                raise self._error(Unavailable, call, _describe(failure)) from None
-            detail = f"the body broke off after {exchange.bytes_received} bytes: {_describe(failure)}"
+                raise self._error(Unavailable, call, describe(failure)) from None
+            detail = f"the body broke off after {exchange.bytes_received} bytes: {describe(failure)}"
             raise self._error(MalformedResponse, call, detail, exchange) from None
 
     def _read(self, call: _Call, exchange: _Exchange) -> Reply:
         """Make a reply of the answer, or raise what it means. Lets the budget know what the headers say."""
         status, headers = exchange.status or 0, exchange.headers
-        exchange.correlation_id = _correlation_id(headers)
+        exchange.correlation_id = correlation_id(headers)
         for news in self.limit_news(headers):
             for window in call.windows:
                 if window.name == news.window:
@@ -435,7 +432,7 @@ class Connector:
         except (msgspec.DecodeError, UnicodeDecodeError) as failure:
             found = self.rescue(body)
             if found is None:
-                detail = f"not JSON ({failure}): {_excerpt(body, headers)}"
+                detail = f"not JSON ({failure}): {excerpt(body, headers)}"
                 raise self._error(MalformedResponse, call, detail, exchange) from None
             data = found
             exchange.repaired = True
@@ -450,11 +447,11 @@ class Connector:
         try:
             body = decode_json(exchange.body)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            body = _excerpt(exchange.body, headers)
+            body = self.rescue(exchange.body) or excerpt(exchange.body, headers)
         explanation = self.explain(status, headers, body) if status >= 400 else _redirect(headers)
         exchange.correlation_id = explanation.correlation_id or exchange.correlation_id
-        kind = explanation.kind or _kind_of(status)
-        hint = _retry_after(headers) if explanation.retry_after is None else explanation.retry_after
+        kind = explanation.kind or error_kind(status)
+        hint = retry_after(headers) if explanation.retry_after is None else explanation.retry_after
         error = self._error(
             kind,
             call,
@@ -556,6 +553,7 @@ class _Call:
     windows: tuple[Window, ...]
     deadline: float
     tries: int = 0
+    said_before: str = ""
 
 
 @dataclass(slots=True)
@@ -587,81 +585,11 @@ _DECODER = msgspec.json.Decoder(float_hook=Decimal)
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 
-def seconds_until(moment: str, reference: str | None = None) -> float | None:
-    """Seconds from an HTTP date until another (`Retry-After`); None if it can't be read.
-
-    The reference is the answer's `Date`, so that a difference between the clocks doesn't matter; without one, now.
-    """
-    try:
-        target = parsedate_to_datetime(moment)
-        start = parsedate_to_datetime(reference) if reference else datetime.now(UTC)
-    except ValueError:
-        return None
-    return max(0.0, (_aware(target) - _aware(start)).total_seconds())
-
-
-def _aware(moment: datetime) -> datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _retry_after(headers: httpx.Headers) -> float | None:
-    """RFC 9110 §10.2.3: seconds or an HTTP date; some send seconds with a fraction."""
-    value = headers.get("Retry-After", "").strip()
-    if re.fullmatch(r"\d+(\.\d+)?", value):
-        return float(value)
-    return seconds_until(value, headers.get("Date")) if value else None
-
-
-def _kind_of(status: int) -> type[ConnectorError]:
-    """The error that a status means by itself. Only what another try can mend is `Unavailable`."""
-    kinds: dict[int, type[ConnectorError]] = {
-        401: AuthenticationError,
-        403: PermissionDenied,
-        404: NotFound,
-        408: Unavailable,
-        409: Conflict,
-        410: NotFound,
-        412: Conflict,
-        425: Unavailable,
-        429: RateLimited,
-        501: Rejected,
-        505: Rejected,
-    }
-    return kinds.get(status, Unavailable if status >= 500 else Rejected)
-
-
 def _redirect(headers: httpx.Headers) -> Explanation:
     """A redirect isn't followed: it would lose the signature, or carry credentials to another host."""
     target = urlsplit(headers.get("Location", ""))
     where = f"{target.scheme}://{target.netloc}" if target.netloc else "another path"
     return Explanation(f"redirected to {where}", advice="Set the base URL to where the API itself answers.")
-
-
-def _correlation_id(headers: httpx.Headers) -> str | None:
-    names = ("x-hubspot-correlation-id", "x-correlation-id", "x-request-id", "request-id", "cf-ray")
-    return next((headers[name] for name in names if name in headers), None)
-
-
-def _describe(failure: httpx.TransportError) -> str:
-    """What happened on the wire; httpx leaves the message of time-outs empty."""
-    kind = re.sub(r"(?<!^)(?=[A-Z])", " ", type(failure).__name__).lower()
-    return f"{kind}: {failure}" if str(failure) else kind
-
-
-def _excerpt(body: bytes, headers: httpx.Headers) -> str:
-    """What a body that isn't JSON is: an HTML page's title, or the beginning of a text; of broken JSON nothing.
-
-    E-mail addresses are left out, since errors end up in logs.
-    """
-    text = body[:4000].decode("utf-8", errors="replace").strip()
-    if text[:1] in {"{", "["}:
-        return f"{len(body)} bytes that begin like JSON"
-    title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
-    if title:
-        text = f"HTML page {' '.join(title[1].split())!r}"
-    elif "html" in headers.get("Content-Type", "") or text[:1] == "<":
-        text = re.sub(r"<[^>]*>", " ", text)
-    return re.sub(r"\S+@\S+", "(address)", " ".join(text.split()))[:200] or "nothing"
 
 
 def _query_value(value: str) -> str:

@@ -1,9 +1,9 @@
 """Reading a list by page numbers while its rows move.
 
 Page numbers count positions: when a row before them goes, every later row moves up, and the first of the next page
-slips into a page that was read already. So all pages are read, then what was seen is held against the count that the
-system gave, and pages are read again until nothing is missing or a whole pass brings nothing new. Rows may come twice;
-whoever stores them merges by key.
+slips into a page that was read already. So all pages are read, then what was seen is held against the counts that the
+system gave; where rows are missing, or the count fell meanwhile, pages are read again until nothing is missing or a
+whole pass brings nothing new. Rows may come twice; whoever stores them merges by key.
 """
 
 from __future__ import annotations
@@ -46,23 +46,28 @@ def numbered_pages(
 ) -> Iterator[Page]:
     """All pages from number 1 on, the later ones in parallel. Empty pages are left out.
 
-    Without a total nothing can be missed knowingly: then pages are read one by one until one isn't full. Raises
-    `never_at_rest()` when rows are still missing after `PASSES` passes.
+    Without a total nothing can be missed knowingly: then pages are read one by one until one isn't full. Where one row
+    goes and another comes between the same two requests, the total shows nothing; reconciliation finds what that hid.
+    Raises `never_at_rest()` when rows are still missing after `PASSES` passes.
     """
     seen: set[int] = set()
     expected = 0
+    some_went = False
     for number in range(PASSES):
         found_new = False
+        last_total = 0
         for page in _one_pass(fetch, in_order, page_size):
-            expected = max(expected, page.total or 0)
+            total = page.total or 0
+            some_went = some_went or total < last_total
+            last_total, expected = total, max(expected, total)
             keys = {hash(key(item)) for item in page.items}
             if keys - seen:
                 found_new = True
                 seen |= keys
                 yield Page(page.items, page.total)
-            if number > 0 and len(seen) >= expected:
+            if number > 0 and not some_went and len(seen) >= expected:
                 return
-        if len(seen) >= expected or (number > 0 and not found_new):
+        if (number > 0 and not found_new) or (not some_went and len(seen) >= expected):
             return
     raise never_at_rest()
 

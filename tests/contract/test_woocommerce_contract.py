@@ -17,7 +17,7 @@ from woocommerce.oauth import OAuth
 
 from masterops_dagster.connectors.base import Options, Record
 from masterops_dagster.connectors.budget import Window
-from masterops_dagster.connectors.errors import Conflict, NotFound, PermissionDenied, Unavailable
+from masterops_dagster.connectors.errors import Conflict, NotFound, PermissionDenied, Rejected, Unavailable
 from masterops_dagster.connectors.telemetry import InMemorySink
 from masterops_dagster.connectors.woocommerce import (
     CostOfGoods,
@@ -135,6 +135,12 @@ class TestWooCommerce(ConnectorContract):
         assert [self.key(item) for item in records] == keys
         assert records[0]["date_created_gmt"] == "2026-03-01T12:30:00Z"
         assert sink.events[0].outcome == "repaired"
+
+    def test_an_error_behind_php_warnings_keeps_its_words(self, server: ScriptedServer, connector: WooCommerce) -> None:
+        error = self.error(400)
+        server.script(Answer(400, self.WARNING + error.body, error.headers))
+        with pytest.raises(Rejected, match=self.error_message):
+            self.read(connector)
 
     def test_warnings_with_no_json_behind_are_malformed(self, server: ScriptedServer, connector: WooCommerce) -> None:
         server.script(Answer(200, self.WARNING, {"Content-Type": "text/html"}))
