@@ -17,16 +17,13 @@
 -#}
 {% macro kpi_values(kpi) %}
 {%- set meta = kpi_meta(kpi) -%}
-{%- set fills_gaps = meta.kind in ['flow', 'distinct'] and not meta.ratio -%}
-{%- if meta.kind == 'distinct' %}
-{{ kpi_distinct_figures(meta) }}
-{%- else %}
-{{ kpi_daily(meta) }}
+{{ kpi_scoped(meta) }}
 {%- if meta.kind == 'flow' %}
 {{ kpi_flow_figures(meta) }}
+{%- elif meta.kind == 'distinct' %}
+{{ kpi_distinct_figures(meta) }}
 {%- else %}
 {{ kpi_state_figures(meta) }}
-{%- endif %}
 {%- endif %}
 measured as (
 
@@ -37,26 +34,36 @@ measured as (
 
 ),
 
-kpi_rows as (
+---- each figure is the value of its own period and what later ones are compared with; one pass, no self-joins
+
+compared as (
+
+    select
+        measured.business_key,
+        roles.grain,
+        roles.period_start,
+        roles.ends_at,
+        max(measured.value) filter (where roles.role = 'value') as value,
+        max(measured.numerator) filter (where roles.role = 'value') as numerator,
+        max(measured.denominator) filter (where roles.role = 'value') as denominator,
+        max(measured.value) filter (where roles.role = 'prior') as prior_value,
+        max(measured.value) filter (where roles.role = 'last_year') as last_year_value
+    from measured
+    inner join {{ ref('kpi_roles') }} as roles
+        on measured.grain = roles.grain
+        and measured.part = roles.part
+        and measured.period_start = roles.part_start
+    group by 1, 2, 3, 4
+
+),
+
+first_events as (
 
     select
         business_key,
-        grain,
-        period_start
-    from measured
-    where part = 'period' and value is not null
-    {%- if fills_gaps %}
-
-    union
-
-    select
-        first_days.business_key,
-        periods.grain,
-        periods.period_start
-    from {{ ref('kpi_first_days') }} as first_days
-    inner join {{ ref('kpi_periods') }} as periods
-        on periods.period_end > first_days.first_day
-    {%- endif %}
+        min(date) as date
+    from scoped
+    group by 1
 
 ),
 
@@ -69,42 +76,26 @@ freshness as (
 final as (
 
     select
-        kpi_rows.business_key,
+        compared.business_key,
         '{{ kpi }}'::text as kpi,
-        kpi_rows.grain,
+        compared.grain,
         case
-            when kpi_rows.grain = 'all' then coalesce(first_days.first_day, first_events.date)
-            else kpi_rows.period_start
+            when compared.grain = 'all' then coalesce(first_days.first_day, first_events.date)
+            else compared.period_start
         end as period_start,
-        {{ kpi_figure('current_period', 'value', 'periods.period_end', fills_gaps) }} as value,
-        {{ kpi_figure('current_period', 'numerator', 'periods.period_end', fills_gaps) }} as numerator,
-        current_period.denominator,
+        compared.value,
+        compared.numerator,
+        compared.denominator,
         '{{ meta.unit }}'::text as unit,
-        {{ kpi_figure('prior', 'value', 'periods.prior_until', fills_gaps) }} as prior_value,
-        {{ kpi_figure('last_year', 'value', 'periods.last_year_until', fills_gaps) }} as last_year_value,
-        coalesce(periods.ends_at <= {{ now() }} and periods.ends_at <= freshness.loaded_until, false) as complete
-    from kpi_rows
-    inner join {{ ref('kpi_periods') }} as periods
-        on kpi_rows.grain = periods.grain
-        and kpi_rows.period_start = periods.period_start
-    left join measured as current_period
-        on kpi_rows.business_key = current_period.business_key
-        and kpi_rows.grain = current_period.grain
-        and kpi_rows.period_start = current_period.period_start
-        and current_period.part = 'period'
-    left join measured as prior
-        on kpi_rows.business_key = prior.business_key
-        and kpi_rows.grain = prior.grain
-        and periods.prior_part = prior.part
-        and periods.prior_key = prior.period_start
-    left join measured as last_year
-        on kpi_rows.business_key = last_year.business_key
-        and kpi_rows.grain = last_year.grain
-        and periods.last_year_part = last_year.part
-        and periods.last_year_key = last_year.period_start
-    left join {{ ref('kpi_first_days') }} as first_days on kpi_rows.business_key = first_days.business_key
-    left join first_events on kpi_rows.business_key = first_events.business_key
-    left join freshness on kpi_rows.business_key = freshness.business_key
+        compared.prior_value,
+        compared.last_year_value,
+        coalesce(compared.ends_at <= least({{ now() }}, freshness.loaded_until), false)
+        and freshness.loaded_until is not null as complete
+    from compared
+    left join {{ ref('kpi_first_days') }} as first_days on compared.business_key = first_days.business_key
+    left join first_events on compared.business_key = first_events.business_key
+    left join freshness on compared.business_key = freshness.business_key
+    where compared.value is not null
 
 )
 
@@ -125,10 +116,21 @@ select * from final
 {% endmacro %}
 
 
-{#- Numerator and denominator per business and day; the group's too where the events name it themselves. -#}
-{% macro kpi_daily(meta) %}
+{#-
+    The events per business, and per day where they can be added up; the group's too, unless the events name it
+    themselves. What is counted or summed is 0, not absent, on days without events since the first sale.
+-#}
+{% macro kpi_scoped(meta) %}
+{%- set fills_gaps = meta.kind in ['flow', 'distinct'] and not meta.ratio %}
+{%- set is_distinct = meta.kind == 'distinct' %}
+{%- set group = meta.group != 'own' and meta.kind in ['flow', 'distinct'] %}
 daily as (
 
+    {% if is_distinct -%}
+    select business_key, date, numerator, denominator, distinct_key
+    from events
+    where date <= {{ today() }}
+    {%- else -%}
     select
         business_key,
         date,
@@ -137,52 +139,45 @@ daily as (
     from events
     where date <= {{ today() }}
     group by 1, 2
-
-),
-
-first_events as (
-{{ kpi_first_events('daily', meta) }}
-),
-{% endmacro %}
-
-
-{% macro kpi_first_events(events, meta) %}
-    select
-        business_key,
-        min(date) as date
-    from {{ events }}
-    group by 1
-    {%- if meta.group != 'own' %}
-
-    union all
-
-    select
-        'group',
-        min(date)
-    from {{ events }}
     {%- endif %}
-{% endmacro %}
 
+),
 
-{% macro kpi_flow_figures(meta) %}
 scoped as (
 
     select * from daily
-    {%- if meta.group != 'own' %}
+    {%- if group %}
 
     union all
 
     select
         'group',
         date,
-        sum(numerator),
-        sum(denominator)
+        {{ 'numerator, denominator, distinct_key' if is_distinct else 'sum(numerator), sum(denominator)' }}
     from daily
-    group by 2
+    {{- '' if is_distinct else '\n    group by 2' }}
+    {%- endif %}
+    {%- if fills_gaps %}
+
+    union all
+
+    select
+        first_days.business_key,
+        dates.date,
+        0,
+        null
+        {{- ',\n        null' if is_distinct }}
+    from {{ ref('kpi_first_days') }} as first_days
+    inner join {{ ref('dim_dates') }} as dates
+        on dates.date >= first_days.first_day
+        and dates.date <= {{ today() }}
     {%- endif %}
 
 ),
+{% endmacro %}
 
+
+{% macro kpi_flow_figures(meta) %}
 figures as (
 
     select
@@ -217,11 +212,11 @@ states as (
                 order by date
                 range between interval '89 days' preceding and current row
             ) / 90 as denominator_mean
-        from daily
+        from scoped
     ) as means
     where numerator is not null
     {%- else -%}
-    select * from daily
+    select * from scoped
     {%- endif %}
 
 ),
@@ -263,34 +258,6 @@ figures as (
 
 
 {% macro kpi_distinct_figures(meta) %}
-scoped as (
-
-    select * from events
-    {%- if meta.group != 'own' %}
-
-    union all
-
-    select
-        'group',
-        date,
-        numerator,
-        denominator,
-        distinct_key
-    from events
-    {%- endif %}
-
-),
-
-first_events as (
-
-    select
-        business_key,
-        min(date) as date
-    from scoped
-    group by 1
-
-),
-
 figures as (
 
     select
@@ -320,16 +287,6 @@ figures as (
     round({{ '100 * ' if meta.unit == 'percent' }}numerator / nullif(denominator, 0), 12)
     {%- else -%}
     numerator
-    {%- endif -%}
-{%- endmacro %}
-
-
-{#- A figure of a window that ends before `until`; 0 rather than null where the business was selling already. -#}
-{% macro kpi_figure(window, column, until, fills_gaps) -%}
-    {%- if fills_gaps -%}
-    case when {{ until }} > first_days.first_day then coalesce({{ window }}.{{ column }}, 0) else {{ window }}.{{ column }} end
-    {%- else -%}
-    {{ window }}.{{ column }}
     {%- endif -%}
 {%- endmacro %}
 

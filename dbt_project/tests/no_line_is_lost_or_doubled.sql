@@ -1,12 +1,10 @@
-{#- What the facts hold per account is what staging says: joins neither drop lines nor multiply them. -#}
+{#- What the facts hold per account is what the systems said: joins neither drop lines nor multiply them. -#}
 
 with
 
 staged as (
 
-    select account, count(*) as lines, sum(line_total) as revenue from {{ ref('stg_unleashed__sales_order_lines') }} group by 1
-    union all
-    select account, count(*), sum(line_total) from {{ ref('stg_woocommerce__order_lines') }} group by 1
+    select account, count(*) as lines, sum(revenue) as revenue from {{ ref('int_order_lines') }} group by 1
 
 ),
 

@@ -1,12 +1,10 @@
-{#- Every order that staging holds is one fact, mirrored and cancelled ones included. -#}
+{#- Every order is one fact, mirrored and cancelled ones included: joins neither drop orders nor multiply them. -#}
 
 with
 
-staged as (
+orders as (
 
-    select account, count(*) as orders from {{ ref('stg_unleashed__sales_orders') }} group by 1
-    union all
-    select account, count(*) from {{ ref('stg_woocommerce__orders') }} group by 1
+    select account, count(*) as orders from {{ ref('int_orders') }} group by 1
 
 ),
 
@@ -17,6 +15,6 @@ facts as (
 )
 
 select *
-from staged
+from orders
 full join facts using (account)
-where staged.orders is distinct from facts.orders
+where orders.orders is distinct from facts.orders

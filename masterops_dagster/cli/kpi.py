@@ -256,8 +256,9 @@ def _change(value: Decimal, earlier: Decimal | None, definition: Definition) -> 
     difference = change(value, earlier, definition.unit)
     if difference is None:
         return Text("–", style="dim")
-    text = f"{difference:+.1f} {'pts' if definition.unit == 'percent' else '%'}"
-    if round(difference, 1) == 0:
+    rounded = round(difference, 1) or Decimal(0)  # no -0.0
+    text = f"{rounded:+.1f} {'pts' if definition.unit == 'percent' else '%'}"
+    if not rounded:
         return Text(text, style="dim")
     return Text(text, style="green" if (difference > 0) == (definition.direction == "up") else "red")
 

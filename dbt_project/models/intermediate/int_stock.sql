@@ -49,11 +49,13 @@ woocommerce as (
         {{ woocommerce_product('product_woocommerce_id', 'variation_woocommerce_id') }} as product_external_id,
         ''::text as warehouse_code,
         sku,
-        coalesce(on_hand, 0) as on_hand,
-        coalesce(on_hand, 0) as available,
+        on_hand,
+        on_hand as available,
         average_cost,
-        coalesce(product_status = 'publish' and is_stock_managed, false) as is_sellable
+        coalesce(product_status = 'publish', false) as is_sellable
     from woocommerce_stock
+    ---- what nobody counts is not stock
+    where is_stock_managed and on_hand is not null
 
 )
 

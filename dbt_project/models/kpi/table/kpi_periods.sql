@@ -67,19 +67,6 @@ windows as (
         null
     from days
 
-),
-
-final as (
-
-    select
-        *,
-        ---- where the figures of the earlier period stand in kpi_period_days
-        case when is_running then 'prior' else 'period' end as prior_part,
-        case when is_running then period_start else prior_start end as prior_key,
-        case when is_running then 'last_year' else 'period' end as last_year_part,
-        case when is_running then period_start else last_year_start end as last_year_key
-    from windows
-
 )
 
-select * from final
+select * from windows
