@@ -8,11 +8,11 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from tests.stand_ins import StandIns, start_stand_ins
@@ -37,13 +37,13 @@ def start(small_world: Path, tmp_path: Path) -> Iterator[Start]:
         one.process.wait()
 
 
-def test_it_answers_within_a_moment_and_ends_cleanly_on_sigterm(start: Start) -> None:
-    began = time.perf_counter()
+def test_it_starts_with_little_work_and_ends_cleanly_on_sigterm(start: Start) -> None:
     running = start()
     assert httpx.get(f"{running.origin}/healthz").json()["status"] == "ok"
-    assert time.perf_counter() - began < 3  # 0.7 s on an idle machine
+    spent = psutil.Process(running.process.pid).cpu_times()
+    assert spent.user + spent.system < 1.5  # seconds of one core; a busy machine takes longer by the clock
     running.process.send_signal(signal.SIGTERM)
-    assert running.process.wait(5) == 0
+    assert running.process.wait(20) == 0
     assert "Traceback" not in (running.state / "stand-ins.log").read_text()
 
 
