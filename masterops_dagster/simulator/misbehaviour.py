@@ -157,7 +157,7 @@ class Misbehaving:
         answer = await recorded(app, scope, receive)
         await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
         await send({"type": "http.response.body", "body": answer.body[: len(answer.body) // 2], "more_body": True})
-        await asyncio.sleep(0.02)  # the client reads the head and half of the body before the connection breaks
+        await asyncio.sleep(0.1)  # the client reads the head and half of the body before the connection breaks
         self._connections.reset(scope["client"])
         while (await receive())["type"] != "http.disconnect":
             pass

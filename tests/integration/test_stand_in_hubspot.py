@@ -302,12 +302,12 @@ def test_a_search_beyond_the_bounds_is_refused(hubspot: httpx.Client, request_bo
 
 
 def test_the_search_index_may_lag_behind_writes(stand_ins: StandIns, hubspot: httpx.Client) -> None:
-    stand_ins.limit({"hubspot": {"search_lag_seconds": 0.3}})
+    stand_ins.limit({"hubspot": {"search_lag_seconds": 60}})
     id = new_contact(hubspot)["id"]
     condition = {"propertyName": "hs_object_id", "operator": "EQ", "value": id}
     assert search(hubspot, condition).json()["total"] == 0
     assert hubspot.get(f"{CONTACTS}/{id}").status_code == 200
-    time.sleep(0.35)
+    stand_ins.limit({"hubspot": {"search_lag_seconds": 0}})
     assert search(hubspot, condition).json()["total"] == 1
 
 
@@ -528,23 +528,22 @@ def test_more_associations_than_one_answer_holds_are_paged(hubspot: httpx.Client
 def test_the_rolling_limit_refuses_and_recovers_and_its_headers_count_down(
     stand_ins: StandIns, hubspot: httpx.Client
 ) -> None:
-    stand_ins.limit({"hubspot": {"burst": {"requests": 3, "seconds": 0.4}}})
-    time.sleep(0.45)
+    stand_ins.allow("hubspot", 3, lambda: hubspot.get(CONTACTS))
     answers = [hubspot.get(CONTACTS, params={"limit": 1}) for _ in range(4)]
     assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
     assert [answer.headers["x-hubspot-ratelimit-remaining"] for answer in answers[:3]] == ["2", "1", "0"]
-    assert answers[0].headers["x-hubspot-ratelimit-max"] == "3"
-    assert answers[0].headers["x-hubspot-ratelimit-interval-milliseconds"] == "400"
+    assert answers[0].headers["x-hubspot-ratelimit-max"] == "4"
+    assert answers[0].headers["x-hubspot-ratelimit-interval-milliseconds"] == "60000"
     refused = answers[3].json()
     assert refused["message"] == "You have reached your ten_secondly_rolling limit."
     assert (refused["errorType"], refused["policyName"]) == ("RATE_LIMIT", "TEN_SECONDLY_ROLLING")
-    time.sleep(0.45)
+    stand_ins.limit({"hubspot": {"burst": {"requests": 4, "seconds": 0.001}}})
+    time.sleep(0.002)
     assert hubspot.get(CONTACTS, params={"limit": 1}).status_code == 200
 
 
 def test_search_has_a_limit_of_its_own_and_no_limit_headers(stand_ins: StandIns, hubspot: httpx.Client) -> None:
-    stand_ins.limit({"hubspot": {"search": {"requests": 2, "seconds": 1.0}}})
-    time.sleep(1.05)
+    stand_ins.allow("hubspot", 2, lambda: search(hubspot, limit=1), limit="search")
     answers = [search(hubspot, limit=1) for _ in range(3)]
     assert [answer.status_code for answer in answers] == [200, 200, 429]
     assert answers[2].json()["policyName"] == "SECONDLY"
