@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Decimal
-from functools import cache, lru_cache
+from functools import cache
 
 from masterops_dagster.simulator.world.rhythm import Plan
 from masterops_dagster.simulator.world.seeding import TENTH_OF_A_MILL, Dice, cents
 
-YEARS_OF_PRICES = 6
+YEARS_OF_PRICES = 3
 """For how many years after history begins prices move; afterwards they stay."""
 
 MUSHROOMS = (
@@ -152,9 +153,21 @@ def articles(plan: Plan, business_key: str) -> tuple[Article, ...]:
     return tuple(_article(plan, business_key, number, *described) for number, described in enumerate(named))
 
 
-@lru_cache(maxsize=64)
 def sold(plan: Plan, business_key: str, day: date) -> tuple[Article, ...]:
     """What is on sale on a day."""
+    return _sold_since(plan, business_key, bisect_right(_withdrawals(plan, business_key), day))
+
+
+@cache
+def _withdrawals(plan: Plan, business_key: str) -> list[date]:
+    """The days on which something goes off sale, in order."""
+    own = articles(plan, business_key)
+    return sorted({day for article in own for day in (article.obsolete_from, article.removed_on) if day is not None})
+
+
+@cache
+def _sold_since(plan: Plan, business_key: str, withdrawals: int) -> tuple[Article, ...]:
+    day = _withdrawals(plan, business_key)[withdrawals - 1] if withdrawals else date.min
     return tuple(article for article in articles(plan, business_key) if article.sold_on(day))
 
 

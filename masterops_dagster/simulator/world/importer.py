@@ -341,7 +341,7 @@ class _Woo:
         refunds: list[Body] = []
         if order.refunded_at is not None:
             refund_id = self._id()
-            refunds.append({"id": refund_id, "reason": "Refunded", "total": str(-(total + tax))})
+            refunds.append({"id": refund_id, "reason": "Refunded", "total": str(NOTHING - total - tax)})
             body: Body = {
                 "id": refund_id,
                 "parent_id": id,
@@ -415,7 +415,7 @@ class _Woo:
     def _negative(self, line: Body) -> Body:
         turned = {name: value for name, value in line.items() if name != "cost_of_goods_sold"}
         for name in ("subtotal", "subtotal_tax", "total", "total_tax"):
-            turned[name] = str(-Decimal(line[name]))
+            turned[name] = str(NOTHING - Decimal(line[name]))
         origin = {"id": line["id"], "key": "_refunded_item_id", "value": str(line["id"])}
         return {**turned, "id": self._id(), "quantity": -line["quantity"], "meta_data": [origin]}
 

@@ -137,20 +137,21 @@ def buyer(plan: Plan, channel_key: str, number: int) -> Buyer:
         twin = buyer(plan, shared[0], int(chance(plan.seed, channel_key, number, "twin") * other))
         own_email = twin.email
         if channel_key in WHOLESALE and chance(plan.seed, channel_key, number, "desk") < 0.5:
-            own_email = f"orders+{number}@{_domain(twin.company or '')}"
+            own_email = f"orders+e{number}@{_domain(twin.company or '')}"
         return replace(twin, channel=channel_key, number=number, email=own_email, joined=joined)
     dice = Dice(plan.seed, channel_key, number, "person")
     first, last = (dice.one(FIRST_NAMES), dice.one(LAST_NAMES)) if not dice.hits(0.03) else dice.one(OTHER_NAMES)
     suburb, state, postcode = dice.one(SUBURBS)
     company = abn = None
     local = f"{_ascii(first)}.{_ascii(last)}".strip(".").lower() or "buyer"
-    email: str | None = f"{local}.{channel_key[0]}{number}@example.com"
-    second = f"{local}{number}@example.net" if dice.hits(0.05) else None
+    tag = "".join(word[0] for word in channel_key.split("_")) + str(number)
+    email: str | None = f"{local}.{tag}@example.com"
+    second = f"{local}_{tag}@example.net" if dice.hits(0.05) else None
     if channel_key in WHOLESALE:
         company = f"{dice.one(SHOP_NAMES)} {dice.one(SHOP_WORDS)} {suburb}" + (" Pty Ltd" if dice.hits(0.5) else "")
         abn = make_abn(dice) if dice.hits(0.85) else None
         if dice.hits(0.6):
-            email = f"{dice.one(('orders', 'hello', 'accounts', 'purchasing'))}.{number}@{_domain(company)}"
+            email = f"{dice.one(('orders', 'hello', 'accounts', 'purchasing'))}.{tag}@{_domain(company)}"
         if dice.hits(0.03):
             email = None
     return Buyer(

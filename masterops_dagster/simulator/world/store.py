@@ -5,7 +5,7 @@ The interface for the HTTP side (paths, signatures and limits are its own busine
     world = World.open(state / "world")             # creates it (seed, scale) at first, a few seconds; else opens it
     world.now()                                     # business time; what is dated later can't be seen
     world.page(account, resource, Query(…), offset=0, limit=100)   # Page(records, total)
-    world.count(account, resource, Query(…));  world.scan(account, resource, Query(…));  world.get(account, resource, id)
+    world.count(account, resource, Query(…));  world.scan(…, Query(…));  world.get(account, resource, id)
     world.associations("contacts", "companies", ids)               # {from id: [AssociationTo]}
     world.create("contacts", {…});  update;  upsert;  archive;  merge;  associate;  dissociate
     with world.transaction(): …                                    # several writes, all or none (a batch, one sync)
@@ -14,11 +14,11 @@ The interface for the HTTP side (paths, signatures and limits are its own busine
 
 - HubSpot: contacts, companies, deals, products, line_items (`number` = int(id); body {id, properties, createdAt,
   updatedAt, archived[, archivedAt]}: all properties the record has, as strings or None, of which the HTTP side picks
-  those asked for); owners; `pipelines` (parent = object type); `properties` (parent = object type, id `contacts/email`).
-  A merged contact's old id is gone (`get` gives None); an archived record is found by `archived=True`.
+  those asked for); owners; `pipelines` (parent = object type); `properties` (parent = object type, id
+  `contacts/email`). A merged contact's old id is gone (`get` gives None); an archived record needs `archived=True`.
 - Unleashed: the names in its paths (Products, ProductGroups, Customers, Suppliers, Warehouses, SalesPersons,
-  SalesOrders, Invoices, CreditNotes, PurchaseOrders, StockAdjustments, StockOnHand); id = Guid; `business_at` is the date that
-  `startDate`/`endDate` filter by (OrderDate, InvoiceDate, CreditDate, AdjustmentDate; else CreatedOn).
+  SalesOrders, Invoices, CreditNotes, PurchaseOrders, StockAdjustments, StockOnHand); id = Guid; `business_at` is the
+  date that `startDate`/`endDate` filter by (OrderDate, InvoiceDate, CreditDate, AdjustmentDate; else CreatedOn).
 - WooCommerce: orders, refunds (parent = order id), customers, products, `products/variations` (parent = product id);
   id = str(number). Moments are whole seconds. A product's stock is that of the Melbourne day.
 

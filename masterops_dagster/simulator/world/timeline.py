@@ -34,7 +34,7 @@ def versions(
     """
     first = states[0][0] if created_at is None else created_at
     for place, (since, body) in enumerate(states):
-        until = states[place + 1][0] if place + 1 < len(states) else gone_at
+        until = min(gone_at, states[place + 1][0]) if place + 1 < len(states) else gone_at
         visible = since + seen_late if place == 0 else since
         if until > visible:
             yield Version(

@@ -287,8 +287,10 @@ def _ratio(numerator: Decimal, denominator: Decimal | int) -> Decimal | None:
 
 
 def _rounded(row: TruthRow) -> TruthRow:
-    digits = CENT if row.metric in MONEY else MILLIONTH
-    return TruthRow(row.business_key, row.system, row.date, row.metric, row.value.quantize(digits, ROUND_HALF_UP))
+    value = row.value.quantize(CENT if row.metric in MONEY else MILLIONTH, ROUND_HALF_UP)
+    if row.metric not in MONEY and value == value.to_integral_value():
+        value = value.to_integral_value()
+    return TruthRow(row.business_key, row.system, row.date, row.metric, value)
 
 
 # ---- books from the records

@@ -251,9 +251,9 @@ def _shops_as_guest(plan: Plan, who: Buyer) -> bool:
 # ---- orders
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Line:
-    """A line of an order; amounts ex tax."""
+    """A line of an order; amounts ex tax. Each is its own, so that it can be a key."""
 
     article: Article
     quantity: int
@@ -323,6 +323,7 @@ class _Order:
         self._states: list[tuple[int, Body]] = []
         self._refunds: list[Version] = []
         self._refunded: list[Body] = []
+        self._bodies: dict[Line, Body] = {}
         self._paid: int | None = None
         self._completed: int | None = None
         self._costs_known = plan.index(day) >= COST_SINCE_DAY
@@ -394,7 +395,7 @@ class _Order:
             "date_paid_gmt": gmt(self._paid),
             "date_completed": local(self._completed),
             "date_completed_gmt": gmt(self._completed),
-            "line_items": [self._line(line) for line in self.lines],
+            "line_items": [self._sold_line(line) for line in self.lines],
             "tax_lines": [
                 {
                     "id": self.number * 1000 + 991,
@@ -457,8 +458,17 @@ class _Order:
             "total_tax": cart_tax + shipping_tax,
         }
 
+    def _sold_line(self, line: Line) -> Body:
+        if line not in self._bodies:
+            self._bodies[line] = self._line(line)
+        return self._bodies[line]
+
     def _line(self, line: Line, refunded: bool = False) -> Body:
         sign = -1 if refunded else 1
+
+        def money(amount: Decimal) -> str:
+            return str(NOTHING + sign * amount)  # never "-0.00"
+
         article = line.article
         id = self.number * 1000 + article.number
         body: Body = {
@@ -468,10 +478,10 @@ class _Order:
             "variation_id": variation_id(article),
             "quantity": sign * line.quantity,
             "tax_class": "",
-            "subtotal": str(sign * line.subtotal),
-            "subtotal_tax": str(sign * line.tax),
-            "total": str(sign * line.total),
-            "total_tax": str(sign * line.tax),
+            "subtotal": money(line.subtotal),
+            "subtotal_tax": money(line.tax),
+            "total": money(line.total),
+            "total_tax": money(line.tax),
             "taxes": [],
             "meta_data": [],
             "sku": article.sku,
@@ -487,6 +497,8 @@ class _Order:
         return body
 
     def _record_refund(self, at: int, amount: Decimal, lines: list[Body], shipping: Decimal = NOTHING) -> None:
+        if amount == 0:
+            return
         id = self.number * 10 + len(self._refunded) + 1
         reason = self.dice.one(("", "Bruised", "Missing from the box", "Arrived late"))
         body: Body = {
