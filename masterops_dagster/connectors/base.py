@@ -178,7 +178,7 @@ class Connector:
 
     `windows` are the budget windows in which every request counts. `parallel` is how many requests may be under way at
     once in `in_order`. `verify` is handed to httpx (a private authority's context); `base_url` has no slash at its end.
-    Subclasses override the hooks: `explain`, `limit_news`, `clean`.
+    Subclasses override the hooks: `explain`, `limit_news`, `clean`, `rescue`.
     """
 
     system: ClassVar[str]
@@ -241,8 +241,8 @@ class Connector:
 
     def explain(self, status: int, headers: httpx.Headers, body: object) -> Explanation:
         """Read an error answer; `body` is decoded JSON, or text (HTML reduced to its title) where it isn't JSON."""
-        detail = str(body.get("message") or body) if isinstance(body, dict) else str(body or "no message")
-        return Explanation(detail)
+        detail = body.get("message") if isinstance(body, dict) else body
+        return Explanation(str(detail or "no message"))
 
     def limit_news(self, headers: httpx.Headers) -> Iterable[LimitNews]:
         """What any answer's headers say about the limits."""
@@ -251,6 +251,10 @@ class Connector:
     def clean(self, body: bytes) -> bytes:
         """The JSON text of a successful answer, with the system's own peculiarities put right."""
         return body
+
+    def rescue(self, body: bytes) -> object | None:
+        """Decode what isn't JSON as it stands, where the system is known to put something around it; else None."""
+        return None
 
     # ---- sending
 
@@ -274,7 +278,6 @@ class Connector:
         if the system can't have acted on them: no connection was made, or it answered 429. `windows` are those in which
         it counts besides the account's own. Raises `ConnectorError`s.
         """
-        operation_deadline = time.monotonic() + self.patience.deadline
         safe = method in self.repeatable_methods if repeatable is None else repeatable
         url = self.base_url + template.format_map({k: quote(str(v), safe="") for k, v in (path or {}).items()})
         if params:
@@ -286,7 +289,7 @@ class Connector:
             operation=operation,
             content=None if json is None else encode_json(json),
             windows=self.windows + tuple(windows),
-            deadline=operation_deadline,
+            deadline=time.monotonic() + self.patience.deadline,
         )
         self._enter_breaker(call)
         try:
@@ -437,10 +440,6 @@ class Connector:
             data = found
             exchange.repaired = True
         return Reply(status, headers, data, exchange.correlation_id)
-
-    def rescue(self, body: bytes) -> object | None:
-        """Decode what isn't JSON as it stands, where the system is known to put something around it; else None."""
-        return None
 
     def _raise_for(self, call: _Call, exchange: _Exchange) -> NoReturn:
         status, headers = exchange.status or 0, exchange.headers

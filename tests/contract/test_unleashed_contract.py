@@ -15,7 +15,7 @@ import pytest
 
 from masterops_dagster.connectors.base import Options, Record
 from masterops_dagster.connectors.budget import Window
-from masterops_dagster.connectors.errors import Conflict, NotFound, Rejected, Unavailable
+from masterops_dagster.connectors.errors import Conflict, MalformedResponse, NotFound, Rejected, Unavailable
 from masterops_dagster.connectors.unleashed import (
     RESOURCES,
     Customer,
@@ -178,6 +178,23 @@ class TestUnleashed(ConnectorContract):
         list(connector.read(resource))
         assert server.seen[0].path == f"/{resource}/1"
 
+    def test_what_has_no_modification_filter_is_filtered_here(
+        self, api: UnleashedApi, server: ScriptedServer, connector: Unleashed
+    ) -> None:
+        api.rows = [self.row(n, LastModifiedOn=f"/Date({n * 1000})/") for n in (1, 2)]
+        api.rows += [self.row(3, LastModifiedOn="/Date(999999999999999)/"), self.row(4, LastModifiedOn=None)]
+        pages = list(connector.read("Warehouses", modified_since=datetime(1970, 1, 1, 0, 0, 2, tzinfo=UTC)))
+        assert "modifiedSince" not in server.seen[0].params
+        assert [item["Guid"] for page in pages for item in page.items] == [str(UUID(int=n)) for n in (2, 3)]
+
+    def test_nothing_is_archived_and_nothing_has_children_to_ask_for(
+        self, server: ScriptedServer, connector: Unleashed
+    ) -> None:
+        assert list(connector.read("SalesOrders", archived=True)) == []
+        assert server.seen == []
+        with pytest.raises(ValueError, match="carry their lines"):
+            connector.read_children("SalesOrderLines", ["1"])
+
     def test_an_unknown_resource_is_named_with_the_known_ones(self, connector: Unleashed) -> None:
         with pytest.raises(ValueError, match="StockOnHand"):
             list(connector.read("Payments"))
@@ -232,6 +249,28 @@ class TestUnleashed(ConnectorContract):
         api.rows = [self.row(1)]
         with pytest.raises((Rejected, Conflict), match="already exists"):
             connector.create(SalesOrder(guid=UUID(int=1)))
+
+    def test_an_update_needs_a_guid_and_a_bad_document_is_malformed(
+        self, server: ScriptedServer, connector: Unleashed
+    ) -> None:
+        with pytest.raises(ValueError, match="Guid"):
+            connector.update(Customer(customer_name="nobody"))
+        server.script(as_json({"Guid": "not a guid"}))
+        with pytest.raises(MalformedResponse, match="Guid"):
+            connector.get(Customer, uuid4())
+
+    def test_errors_in_other_forms_keep_their_words(self, server: ScriptedServer, connector: Unleashed) -> None:
+        for body in ({"Message": "odd one"}, {"Items": [{"Description": "odd one"}]}, {"description": "odd one"}):
+            server.script(as_json(body, 400))
+            with pytest.raises(Rejected, match="odd one"):
+                connector.count("Customers")
+
+    def test_a_create_that_was_refused_on_a_second_try_and_made_nothing_stays_refused(
+        self, server: ScriptedServer, connector: Unleashed
+    ) -> None:
+        server.script(self.error(503), self.error(400))
+        with pytest.raises(Rejected, match=self.error_message):
+            connector.create(Customer(customer_code="C1"))
 
     def test_a_document_that_is_not_there_is_not_found(self, connector: Unleashed) -> None:
         with pytest.raises(NotFound):

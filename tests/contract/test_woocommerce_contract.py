@@ -17,7 +17,14 @@ from woocommerce.oauth import OAuth
 
 from masterops_dagster.connectors.base import Options, Record
 from masterops_dagster.connectors.budget import Window
-from masterops_dagster.connectors.errors import Conflict, NotFound, PermissionDenied, Rejected, Unavailable
+from masterops_dagster.connectors.errors import (
+    Conflict,
+    MalformedResponse,
+    NotFound,
+    PermissionDenied,
+    Rejected,
+    Unavailable,
+)
 from masterops_dagster.connectors.telemetry import InMemorySink
 from masterops_dagster.connectors.woocommerce import (
     CostOfGoods,
@@ -306,6 +313,34 @@ class TestWooCommerce(ConnectorContract):
         server.script(as_json({"code": code, "message": "Sorry.", "data": {"params": {"email": "taken"}}}, status))
         with pytest.raises(error, match="email: taken"):
             connector.create(Customer(email="someone@example.com"))
+
+    def test_errors_in_other_forms_keep_their_words(self, server: ScriptedServer, connector: WooCommerce) -> None:
+        server.script(as_json({"code": "rest_no_route", "message": "No route was found."}, 404))
+        with pytest.raises(NotFound, match="Check the base URL"):
+            connector.count("orders")
+        server.script(as_json(["odd one"], 400))
+        with pytest.raises(Rejected, match="odd one"):
+            connector.count("orders")
+
+    def test_a_bad_object_is_malformed(self, server: ScriptedServer, connector: WooCommerce) -> None:
+        server.script(as_json({"id": "seven"}))
+        with pytest.raises(MalformedResponse, match="id"):
+            connector.get(Order, 7)
+
+    def test_what_does_not_exist_is_named(self, server: ScriptedServer, connector: WooCommerce) -> None:
+        assert list(connector.read("orders", archived=True)) == []
+        with pytest.raises(ValueError, match="stock_levels"):
+            list(connector.read("coupons"))
+        with pytest.raises(ValueError, match="variations"):
+            list(connector.read_children("notes", [1]))
+        with pytest.raises(ValueError, match="timezone"):
+            list(connector.read("orders", modified_since=datetime(2026, 3, 1)))  # noqa: DTZ001
+        assert server.seen == []
+
+    def test_dates_that_cannot_be_read_are_left_to_ingest(self, api: WooApi, connector: WooCommerce) -> None:
+        api.rows = [self.row(1, date_created_gmt="0000-00-00"), self.row(2, date_created_gmt=None)]
+        pages = connector.read("orders", created_from=datetime(2026, 3, 1, tzinfo=UTC))
+        assert [item["id"] for page in pages for item in page.items] == [1]
 
     def test_a_base_url_may_name_the_api_or_the_site(self, server: ScriptedServer) -> None:
         for url in (server.url, server.url + "/", server.url + PREFIX, server.url + PREFIX + "/"):
