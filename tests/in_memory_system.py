@@ -1,4 +1,4 @@
-"""An outside system without a wire: resources in memory behind the `StreamReader` face, as input for ingestion tests."""
+"""An outside system without a wire: resources in memory behind the `StreamReader` face, as input for ingestion."""
 
 from __future__ import annotations
 
@@ -64,7 +64,9 @@ class InMemorySystem:
     ) -> Iterator[Page]:
         shelf = self[resource]
         window = {"modified_since": modified_since, "created_from": created_from, "created_to": created_to}
-        self.calls.append(("read", resource, {k: v for k, v in window.items() if v} | ({"archived": True} if archived else {})))
+        self.calls.append(
+            ("read", resource, {k: v for k, v in window.items() if v} | ({"archived": True} if archived else {}))
+        )
         rows = [
             row
             for row in (shelf.archived if archived else shelf.rows)

@@ -189,8 +189,6 @@ def _replay(
             loads[spooled.stream.name].dlt_load_id = dlt_load_id
         load = loads[of.name]
         with connection.transaction():
-            if not of.parent:
-                RawTables(connection, account).settle(family, loads, seen_whole=False)
             values = {
                 "status": "replayed",
                 "by": f"{by}: load {load.load_id}",
@@ -198,6 +196,8 @@ def _replay(
                 "before": load.load_id,
             }
             connection.execute(CLOSE, values)
+            if not of.parent:
+                RawTables(connection, account).settle(family, loads, seen_whole=False)
             for one in members:
                 ledger.finish(connection, loads[one.name])
     return Replayed(account.key, of.name, load.load_id, len(letters) - load.dead_letters, load.dead_letters)

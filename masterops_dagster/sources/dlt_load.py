@@ -39,6 +39,8 @@ DATA_TYPES: dict[Type, TColumnSchema] = {
 LOAD_WORKERS = 2
 """Tables loaded at once; each takes two connections."""
 
+os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"  # dlt starts its telemetry while it is imported, so this comes first
+
 log = structlog.get_logger()
 
 
@@ -61,7 +63,6 @@ def load(account: Account, url: str, spooled: Sequence[Spooled]) -> str:
     import dlt
     from dlt.pipeline.exceptions import PipelineStepFailed
 
-    dlt.config["runtime.dlthub_telemetry"] = False
     dlt.config["restore_from_destination"] = False
     dlt.config["load.workers"] = LOAD_WORKERS
     dlt.config["load.raise_on_max_retries"] = 2
