@@ -10,7 +10,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import date
 from types import FrameType
 
@@ -51,39 +51,47 @@ class Interrupted(BaseException):
 def up(*, scale: float | None = None, detach: bool = False) -> None:
     """Starts what is not running and finishes what is not done; attached, stays until it is stopped.
 
-    Raises `Problem`, or `RunFailed` if the first load failed, in which case everything keeps running for a look.
+    What it started it stops again when it is interrupted or can't go on; what ran before stays. Raises `Problem`, or
+    `RunFailed` if the first load failed, in which case everything keeps running for a look.
     """
-    console = Console()
     where = places()
     supervisor = Supervisor(where)
-    with _interruptible(), View(console) as view:
-        started_here = False
-        try:
+    up_and_running = False
+    try:
+        with _interruptible(), View(Console()) as view, ExitStack() as undo:
+            failed = None
             with lock.held(where.lock, waiting=lambda: view.say("another `masterops up` is at work; waiting for it")):
-                started_here = not supervisor.answers()
+                before = supervisor.pid()
                 try:
-                    bring_up(view, where, supervisor, scale)
-                    failed = None
+                    bring_up(view, where, supervisor, scale, undo)
                 except RunFailed as problem:
                     failed = problem
+                started_here = supervisor.pid() != before
             report(view, where, figures=failed is None)
-            if detach or not started_here:
+            up_and_running = True
+            if started_here and not detach:
                 if failed is not None:
-                    raise failed
-                return
-            if failed is not None:
-                view.say(str(failed), style="red")
-            view.say("Ctrl-C stops everything.")
-            watch(view, where, supervisor)
-        except Interrupted:
-            view.activity("")
-            view.say("stopping …")
-            supervisor.stop()
-            view.say("stopped")
+                    view.say(str(failed), style="red")
+                view.say("Ctrl-C stops everything.")
+                watch(view, where, supervisor)
+            undo.pop_all()
+            if failed is not None and (detach or not started_here):
+                raise failed
+    except Interrupted:
+        if not up_and_running:
+            raise Problem("interrupted before everything was up") from None
 
 
-def bring_up(view: View, where: Places, supervisor: Supervisor, scale: float | None) -> None:
-    """From whatever is there to everything running and the first load done."""
+def stop(view: View, supervisor: Supervisor) -> None:
+    """Stops everything, telling so."""
+    view.activity("")
+    view.say("stopping …")
+    supervisor.stop()
+    view.say("stopped")
+
+
+def bring_up(view: View, where: Places, supervisor: Supervisor, scale: float | None, undo: ExitStack) -> None:
+    """From whatever is there to everything running and the first load done; `undo` stops what was started."""
     current = settings()
     require_credentials()
     wanted = programs(current)
@@ -104,6 +112,7 @@ def bring_up(view: View, where: Places, supervisor: Supervisor, scale: float | N
         write_dagster_home(where, kept)
         with view.doing("reading the dbt project"):
             ensure_manifest()
+        undo.callback(stop, view, supervisor)
         supervisor.start(wanted)
     start = _Starter(view, where, supervisor, kept, {program.name: program for program in wanted})
     if current.embedded_database:
@@ -239,14 +248,16 @@ def report(view: View, where: Places, *, figures: bool) -> None:
 
 
 def watch(view: View, where: Places, supervisor: Supervisor) -> None:
-    """Shows the programs' states until supervisord is gone."""
-    titles = {program.name: program for program in programs(settings())}
+    """Shows the programs' states until supervisord is gone. Raises `Problem` if it went without its programs."""
+    known = {program.name: program for program in programs(settings())}
     kept = Ports(where.ports)
-    while states := supervisor.states():
-        for state in states:
-            program = titles[state.name]
+    while supervisor.pid() is not None:
+        for state in supervisor.states():
+            program = known[state.name]
             view.program(state.name, program.title, state.state.lower(), program.url(kept) or "")
         time.sleep(1)
+    if left_overs(where.state):
+        raise Problem("supervisord was killed and its programs run unwatched: `make up` puts that right")
     view.say("stopped from elsewhere")
 
 
@@ -259,8 +270,11 @@ class _Starter:
         self._view, self._where, self._supervisor, self._ports, self._wanted = view, where, supervisor, kept, wanted
 
     def launch(self, name: str) -> None:
-        self._supervisor.start_program(name)
-        self._view.program(name, self._wanted[name].title, "starting")
+        """Starts the program; one that runs already is left alone."""
+        state = self._supervisor.state(name)
+        if state is None or not state.running:
+            self._supervisor.start_program(name)
+            self._view.program(name, self._wanted[name].title, "starting")
 
     def wait(self, name: str, answers: Callable[[], bool]) -> None:
         """Until `answers()`; raises `Problem` with the end of its log if it does not in time or keeps dying."""
@@ -279,6 +293,7 @@ class _Starter:
         self.ready(name)
 
     def ready(self, name: str) -> None:
+        """Tells that it answers, and where."""
         program = self._wanted[name]
         self._view.program(name, program.title, "running", program.url(self._ports) or "")
 

@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-COLOURS = {"running": "green", "ready": "green", "waiting": "dim", "starting": "yellow", "stopping": "yellow"}
+COLOURS = {"running": "green", "waiting": "dim", "starting": "yellow", "stopping": "yellow"}
 
 
 @dataclass(slots=True)
@@ -56,7 +56,7 @@ class View:
             return
         row.state, row.since = state, time.monotonic()
         if not self.console.is_terminal and state != "waiting":
-            self._line(f"{title}: {state}" + (f", {row.where}" if row.where and state == "ready" else ""))
+            self._line(f"{title}: {state}" + (f" at {row.where}" if row.where else ""))
 
     def activity(self, text: str) -> None:
         """What is going on right now; replaced by the next one, and shown on a terminal only."""
