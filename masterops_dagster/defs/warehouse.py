@@ -20,6 +20,22 @@ CORE_TABLES = {
     "products": "One row per SKU of a business.",
     "identities": "Which record of which system is which of ours, and the rule that matched it.",
 }
+IDENTITY_READS = (
+    "stg_hubspot__companies",
+    "stg_hubspot__contacts",
+    "stg_hubspot__products",
+    "stg_unleashed__customers",
+    "stg_unleashed__invoices",
+    "stg_unleashed__products",
+    "stg_unleashed__sales_order_lines",
+    "stg_unleashed__sales_orders",
+    "stg_woocommerce__customers",
+    "stg_woocommerce__order_lines",
+    "stg_woocommerce__orders",
+    "stg_woocommerce__product_variations",
+    "stg_woocommerce__products",
+)
+"""The staging views that the SQL of `identity/` reads; a test holds this list against it."""
 STAGING = "fqn:masterops.staging"
 UNIT_TESTS = "resource_type:unit_test"
 """Left out of production builds; the test suite runs them."""
@@ -81,6 +97,7 @@ def build(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[An
     specs=[
         dg.AssetSpec(
             ["core", table],
+            deps=[["staging", view] for view in IDENTITY_READS],
             description=description,
             kinds={"python", "postgres"},
             metadata={"dagster/table_name": f"core.{table}"},
