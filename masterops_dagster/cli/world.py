@@ -127,8 +127,8 @@ def import_file(
     except ImportRefused as error:
         raise BadInput(str(error)) from error
     typer.echo(
-        f"{done.orders:,} orders with {done.lines:,} lines of {done.customers:,} customers and {done.products:,} products"
-        f" stand in place of {business}'s simulated shop; `masterops refresh` brings them into the KPIs"
+        f"{done.orders:,} orders with {done.lines:,} lines of {done.customers:,} customers, {done.products:,} products:"
+        f" they stand in place of {business}'s simulated shop; `masterops refresh` brings them into the KPIs"
     )
 
 

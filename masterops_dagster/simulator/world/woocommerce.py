@@ -328,7 +328,7 @@ class _Order:
         self._completed: int | None = None
         self._costs_known = plan.index(day) >= COST_SINCE_DAY
         self.lines = _lines(plan, day, dice)
-        self.shipping = SHIPPING if sum(line.total for line in self.lines) < 80 and dice.hits(0.9) else NOTHING
+        self.shipping = SHIPPING if 0 < sum(line.total for line in self.lines) < 80 and dice.hits(0.9) else NOTHING
         guest = _shops_as_guest(plan, who) or dice.hits(0.04)
         email = who.email or ""
         if guest and dice.hits(0.04):

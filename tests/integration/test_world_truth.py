@@ -1,0 +1,338 @@
+"""The world's own figures, against figures worked out by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from masterops_dagster.businesses import MELBOURNE
+from masterops_dagster.simulator.world.importer import import_history
+from masterops_dagster.simulator.world.records import millis
+from masterops_dagster.simulator.world.store import World
+from masterops_dagster.simulator.world.truth import Grain, TruthRow, truth, truth_periods
+
+NOW = datetime(2026, 4, 20, 2, 0, tzinfo=UTC)
+HEADER = (
+    "order_number,ordered_at,shipped_at,customer_email,customer_name,sku,product_name,category,quantity,line_total,"
+    "line_cost,tax_rate,status\n"
+)
+LONG_AGO = "B-0,2020-01-01,,nobody@example.com,Nobody,S,Thing,,1,0.00,,0,cancelled\n"
+"""Takes the place of a generated shop and doesn't count."""
+
+
+def melbourne(day: str, hour: int = 12, minute: int = 0) -> datetime:
+    return datetime.fromisoformat(day).replace(hour=hour, minute=minute, tzinfo=MELBOURNE)
+
+
+def net(at: datetime) -> str:
+    return f"/Date({millis(at)})/"
+
+
+@pytest.fixture(scope="module")
+def emptied(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny world whose shops are all empty."""
+    directory = tmp_path_factory.mktemp("emptied")
+    world = World.open(directory, scale=0.01, now=lambda: NOW)
+    (directory / "nothing.csv").write_text(HEADER + LONG_AGO)
+    for business in ("teelixir", "elevate_wholesale", "red_hill_fresh"):
+        import_history(world, directory / "nothing.csv", business)
+    for object_type in ("contacts", "deals"):
+        for record in list(world.scan("hubspot", object_type)):
+            world.erase(object_type, record.id)
+    world.close()
+    return directory
+
+
+@pytest.fixture
+def world(emptied: Path, tmp_path: Path) -> Iterator[World]:
+    (tmp_path / "world.sqlite").write_bytes((emptied / "world.sqlite").read_bytes())
+    later = NOW + timedelta(seconds=1)
+    opened = World.open(tmp_path, now=lambda: later)
+    yield opened
+    opened.close()
+
+
+def figures(rows: list[TruthRow], business: str, system: str | None = None) -> dict[tuple[date, str], Decimal]:
+    return {
+        (row.date, row.metric): row.value
+        for row in rows
+        if row.business_key == business and (system is None or row.system == system)
+    }
+
+
+def bring_in(world: World, tmp_path: Path, business: str, *lines: str) -> None:
+    (tmp_path / "history.csv").write_text(HEADER + "\n".join(lines) + "\n")
+    import_history(world, tmp_path / "history.csv", business)
+
+
+def unleashed_order(world: World, id: str, at: datetime, **changes: Any) -> None:
+    """An order of two lines: 2 × 10.00 that cost 4.0050 each, and 3 for 5.00 of unknown cost."""
+    line: dict[str, Any] = {"OrderQuantity": 2, "LineTotal": 20.0, "AverageLandedPriceAtTimeOfSale": 4.005}
+    other: dict[str, Any] = {"OrderQuantity": 3, "LineTotal": 5.0, "AverageLandedPriceAtTimeOfSale": None}
+    body: dict[str, Any] = {
+        "Guid": id,
+        "OrderNumber": f"SO-{id}",
+        "OrderStatus": "Placed",
+        "OrderDate": net(at),
+        "CompletedDate": None,
+        "Customer": {"Guid": "c1"},
+        "CustomerRef": None,
+        "Comments": None,
+        "SalesOrderLines": [line, other],
+    }
+    account = f"unleashed_{changes.pop('business', 'teelixir')}"
+    world.put(account, "SalesOrders", id, {**body, **changes}, at)
+
+
+def invoice(
+    world: World, id: str, order: str, at: datetime, days: int, total: float, status: str = "Completed"
+) -> None:
+    body = {
+        "InvoiceNumber": f"INV-{id}",
+        "OrderNumber": f"SO-{order}",
+        "InvoiceStatus": status,
+        "InvoiceDate": net(at),
+        "DueDate": net(at + timedelta(days=days)),
+        "Total": total,
+    }
+    world.put("unleashed_teelixir", "Invoices", id, body, at)
+
+
+def credit(
+    world: World, id: str, invoice_id: str | None, at: datetime, amount: float, status: str = "Completed"
+) -> None:
+    number = f"INV-{invoice_id}" if invoice_id else None
+    body = {"Status": status, "CreditDate": net(at), "InvoiceNumber": number, "CreditLines": [{"LineTotal": amount}]}
+    world.put("unleashed_teelixir", "CreditNotes", id, body, at)
+
+
+def test_an_orders_lines_make_revenue_units_and_margin(world: World) -> None:
+    unleashed_order(world, "1", melbourne("2026-03-02", 23, 30))
+    day = date(2026, 3, 2)
+    found = figures(truth(world), "teelixir", "unleashed")
+    assert found[day, "revenue"] == Decimal("25.00")
+    assert found[day, "units"] == 5
+    assert found[day, "average_order_value"] == Decimal("25.00")
+    assert found[day, "units_per_order"] == 5
+    assert found[day, "gross_margin"] == Decimal("59.95")  # (20.00 − 8.01) / 20.00
+    assert found[date(2026, 3, 3), "revenue"] == 0
+    assert (date(2026, 3, 3), "average_order_value") not in found
+
+
+def test_what_was_not_accepted_does_not_count(world: World) -> None:
+    for number, status in enumerate(("Parked", "Deleted", "Placed", "Backordered", "Completed")):
+        unleashed_order(world, str(number), melbourne("2026-03-02"), OrderStatus=status)
+    found = figures(truth(world), "teelixir", "unleashed")
+    assert found[date(2026, 3, 2), "orders"] == 3
+    assert found[date(2026, 4, 20), "back_order_rate"] == 50
+
+
+def test_mirrored_shopify_orders_are_left_out_with_their_invoices_and_credit_notes(world: World) -> None:
+    at = melbourne("2026-03-02")
+    unleashed_order(world, "own", at, CustomerRef="TX-1 PO#TX12")
+    unleashed_order(world, "ref", at, CustomerRef="#TX10001")
+    unleashed_order(world, "comment", at, CustomerRef="", Comments="gift\n#TX10002 please")
+    unleashed_order(world, "elsewhere", at, CustomerRef="#TX10003", business="elevate_wholesale")
+    for number, order in enumerate(("own", "ref", "comment")):
+        invoice(world, str(number), order, at, 14, 110.0)
+        credit(world, str(number), str(number), at, 7.0)
+    credit(world, "free", None, at, 1.0)
+    rows = truth(world)
+    found = figures(rows, "teelixir", "unleashed")
+    assert found[date(2026, 3, 2), "orders"] == 1
+    assert found[date(2026, 3, 2), "refunds"] == Decimal("8.00")
+    assert found[date(2026, 3, 2), "revenue"] == Decimal("17.00")
+    assert found[date(2026, 3, 2), "refund_rate"] == 32
+    assert found[date(2026, 3, 2), "debtors"] == Decimal("110.00")
+    assert figures(rows, "elevate_wholesale")[date(2026, 3, 2), "orders"] == 1
+
+
+def test_credit_notes_are_negative_revenue_on_their_own_day(world: World) -> None:
+    unleashed_order(world, "1", melbourne("2026-03-02"))
+    credit(world, "1", None, melbourne("2026-03-09", 0, 15), 5.0)
+    credit(world, "2", None, melbourne("2026-03-09"), 5.0, status="Parked")
+    found = figures(truth(world), "teelixir", "unleashed")
+    assert found[date(2026, 3, 2), "revenue"] == Decimal("25.00")
+    assert found[date(2026, 3, 9), "revenue"] == Decimal("-5.00")
+    weeks = figures(truth_periods(world, None, "month"), "teelixir", "unleashed")
+    assert weeks[date(2026, 3, 1), "revenue"] == Decimal("20.00")
+    assert weeks[date(2026, 3, 1), "refund_rate"] == 20
+
+
+def test_what_is_owed_ends_after_the_due_day(world: World) -> None:
+    unleashed_order(world, "1", melbourne("2026-03-01"))
+    invoice(world, "1", "1", melbourne("2026-03-02", 16), 14, 110.0)
+    invoice(world, "2", "1", melbourne("2026-03-03", 16), 7, 50.0)
+    invoice(world, "3", "1", melbourne("2026-03-03", 16), 7, 1000.0, status="Deleted")
+    found = figures(truth(world), "teelixir", "unleashed")
+    days = (1, 2, 3, 10, 11, 16, 17)
+    owed = [found.get((date(2026, 3, day), "debtors")) for day in days]
+    assert owed == [None, 110, 160, 160, 110, 110, 0]
+    assert found[date(2026, 3, 2), "days_sales_outstanding"] == 396  # 110 / 25 × 90
+
+
+def test_fulfilment_is_measured_by_the_clock_on_the_wall(world: World) -> None:
+    ordered = melbourne("2026-04-03", 9)
+    completed = melbourne("2026-04-06", 9)
+    assert completed.astimezone(UTC) - ordered.astimezone(UTC) == timedelta(days=3, hours=1)
+    unleashed_order(world, "1", ordered, OrderStatus="Completed", CompletedDate=net(completed))
+    found = figures(truth(world), "teelixir", "unleashed")
+    assert found[date(2026, 4, 6), "fulfilment_time"] == 3
+    assert (date(2026, 4, 3), "fulfilment_time") not in found
+
+
+def test_orders_around_daylight_saving_stay_on_their_melbourne_day(world: World) -> None:
+    for number, at in enumerate((melbourne("2026-04-04", 23, 30), melbourne("2026-04-05", 23, 30))):
+        unleashed_order(world, str(number), at)
+    found = figures(truth(world), "teelixir", "unleashed")
+    assert [found[date(2026, 4, day), "orders"] for day in (4, 5, 6)] == [1, 1, 0]
+
+
+def test_shop_refunds_count_by_line_by_amount_and_not_for_cancelled_orders(world: World, tmp_path: Path) -> None:
+    bring_in(
+        world,
+        tmp_path,
+        "red_hill_fresh",
+        "A,2026-03-02,2026-03-04,a@example.com,A,S1,Apples,,2,100.00,60.00,0.1,completed",
+        "B,2026-03-02,,b@example.com,B,S1,Apples,,1,50.00,,0,cancelled",
+        "C,2026-03-02,2026-03-05,c@example.com,C,S2,Pears,,1,30.00,,0,refunded",
+    )
+    account = "woocommerce_red_hill_fresh"
+    ids = {r.body["number"]: r.number for r in world.scan(account, "orders")}
+    by_amount = {"parent_id": ids["A"], "amount": "11.00", "line_items": [], "date_created_gmt": "2026-03-06T13:30:00"}
+    cancelled = {**by_amount, "parent_id": ids["B"]}
+    world.put(account, "refunds", "1", {"id": 1, **by_amount})
+    world.put(account, "refunds", "2", {"id": 2, **cancelled})
+    found = figures(truth(world), "red_hill_fresh")
+    assert found[date(2026, 3, 2), "orders"] == 2
+    assert found[date(2026, 3, 2), "revenue"] == Decimal("130.00")
+    assert found[date(2026, 3, 2), "gross_margin"] == 40
+    assert found[date(2026, 3, 5), "revenue"] == Decimal("-30.00")
+    assert found[date(2026, 3, 7), "refunds"] == Decimal("10.00")  # 11.00 with tax, 00:30 on the 7th in Melbourne
+    assert found[date(2026, 3, 4), "fulfilment_time"] == 2
+
+
+def test_new_returning_and_repeating_customers_are_counted_per_period(world: World, tmp_path: Path) -> None:
+    bring_in(
+        world,
+        tmp_path,
+        "red_hill_fresh",
+        "1,2026-02-02,,a@example.com,A,S,Apples,,1,1.00,,0,completed",
+        "2,2026-03-03, , A@Example.com ,A,S,Apples,,1,1.00,,0,completed",
+        "3,2026-03-03,,b@example.com,B,S,Apples,,1,1.00,,0,completed",
+        "4,2026-03-20,,b@example.com,B,S,Apples,,1,1.00,,0,completed",
+        "5,2026-03-21,,,,S,Apples,,1,1.00,,0,completed",
+        "6,2026-03-21,,,,S,Apples,,1,1.00,,0,completed",
+    )
+    month = figures(truth_periods(world, None, "month"), "red_hill_fresh")
+    march = date(2026, 3, 1)
+    assert month[march, "customers"] == 4
+    assert month[march, "new_customers"] == 3
+    assert month[march, "returning_customers"] == 1
+    assert month[march, "repeat_rate"] == 50
+    assert figures(truth(world), "red_hill_fresh")[date(2026, 3, 20), "repeat_rate"] == 100
+    everything = figures(truth_periods(world, None, "all"), "red_hill_fresh")
+    assert everything[date(2026, 2, 2), "customers"] == 4
+    year = figures(truth_periods(world, None, "fy"), "red_hill_fresh")
+    assert year[date(2025, 7, 1), "new_customers"] == 4
+    week = figures(truth_periods(world, None, "week"), "red_hill_fresh")
+    assert week[date(2026, 3, 2), "orders"] == 2
+
+
+def test_one_buyer_in_several_businesses_is_one_customer_of_the_group(world: World, tmp_path: Path) -> None:
+    bring_in(world, tmp_path, "red_hill_fresh", "1,2026-03-02,,a@example.com,A,S,Apples,,1,1.00,,0,completed")
+    unleashed_order(world, "1", melbourne("2026-03-02"), Customer={"Guid": "by-abn"})
+    unleashed_order(world, "2", melbourne("2026-03-02"), Customer={"Guid": "by-code"}, business="elevate_wholesale")
+
+    def customer(business: str, id: str, code: str, email: str | None, abn: str | None) -> None:
+        body = {"CustomerCode": code, "Email": email, "GSTVATNumber": abn}
+        world.put(f"unleashed_{business}", "Customers", id, body)
+
+    customer("teelixir", "by-abn", "W1", None, "ABN 51 824 753 556")
+    customer("elevate_wholesale", "abn-twin", "W2", None, "51824753556")
+    customer("elevate_wholesale", "by-code", "W3", "desk@example.com", None)
+    found = figures(truth(world), "group")
+    assert found[date(2026, 3, 2), "customers"] == 3
+    world.create("contacts", {"email": "a@example.com", "source_business": "teelixir", "unleashed_customer_code": "W1"})
+    assert figures(truth(world), "group")[date(2026, 3, 2), "customers"] == 2
+    survivor = world.create(
+        "contacts", {"email": "b@example.com", "source_business": "elevate_wholesale", "unleashed_customer_code": "W2"}
+    )
+    gone = world.create("contacts", {"email": "desk@example.com"})
+    world.merge("contacts", survivor.id, gone.id)
+    assert figures(truth(world), "group")[date(2026, 3, 2), "customers"] == 1
+    assert figures(truth(world), "group")[date(2026, 3, 2), "revenue"] == Decimal("51.00")
+
+
+def test_deals_are_won_by_the_day_on_which_they_closed(world: World) -> None:
+    def deal(closed: datetime, won: str, business: str = "buy_organics_online") -> str:
+        properties = {
+            "closedate": closed.astimezone(UTC).isoformat(),
+            "hs_is_closed": "true",
+            "hs_is_closed_won": won,
+            "source_business": business,
+        }
+        return world.create("deals", properties).id
+
+    deal(melbourne("2026-03-02", 23, 30), "true")
+    deal(melbourne("2026-03-02", 1), "false")
+    deal(melbourne("2026-03-02", 1), "false", "teelixir")
+    world.archive("deals", deal(melbourne("2026-03-02"), "true"))
+    rows = truth(world)
+    assert figures(rows, "buy_organics_online", "hubspot") == {(date(2026, 3, 2), "win_rate"): Decimal(50)}
+    assert figures(rows, "group")[date(2026, 3, 2), "win_rate"] == Decimal("33.333333")
+
+
+def test_stock_figures_stand_for_the_present_day_only(world: World) -> None:
+    product: dict[str, Any] = {
+        "ProductDescription": "",
+        "ProductGroup": None,
+        "IsSellable": True,
+        "Obsolete": False,
+        "AverageLandPrice": 2.5,
+    }
+    for sku in ("A", "B", "C", "D"):
+        world.put(
+            "unleashed_teelixir", "Products", f"{sku}-guid", {**product, "ProductCode": sku, "Guid": f"{sku}-guid"}
+        )
+    unleashed_order(world, "1", melbourne("2026-04-19"))
+    rows = list(world.scan("unleashed_teelixir", "StockOnHand"))
+    on_hand = sum(row.body["QtyOnHand"] for row in rows)
+    found = figures(truth(world), "teelixir", "unleashed")
+    today = date(2026, 4, 20)
+    assert found[today, "stock_value"] == Decimal(on_hand) * Decimal("2.5")
+    assert found[today, "stock_cover"] == Decimal(on_hand) * 90 / 5
+    assert [key[0] for key in found if key[1] == "stock_value"] == [today]
+
+
+def test_sums_of_a_grain_are_the_sums_of_its_days(tmp_path: Path) -> None:
+    world = World.open(tmp_path, scale=0.02, now=lambda: NOW)
+    days = truth(world)
+    grains: tuple[Grain, ...] = ("week", "month", "fy", "all")
+    for grain in grains:
+        periods = truth_periods(world, None, grain)
+        for metric in ("revenue", "orders", "units", "refunds"):
+            assert _sums(periods, metric) == _sums(days, metric), (grain, metric)
+    world.close()
+
+
+def test_the_past_is_shown_as_it_was_then(tmp_path: Path) -> None:
+    then, later = NOW, NOW + timedelta(days=20)
+    world = World.open(tmp_path, scale=0.02, now=lambda: then)
+    before = truth(world)
+    moved = World.open(tmp_path, now=lambda: later)
+    assert truth(moved) != before
+    assert truth(moved, then) == before
+
+
+def _sums(rows: list[TruthRow], metric: str) -> list[tuple[str, str, Decimal]]:
+    keys = sorted({(row.business_key, row.system) for row in rows if row.metric == metric})
+    return [
+        (b, s, sum((r.value for r in rows if (r.business_key, r.system, r.metric) == (b, s, metric)), Decimal(0)))
+        for b, s in keys
+    ]
