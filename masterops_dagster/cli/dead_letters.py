@@ -112,7 +112,7 @@ def replay(
         if numbers and len(letters) < len(set(numbers)):
             wrong = sorted(set(numbers) - {letter.dead_letter_id for letter in letters})
             raise BadInput(f"no open dead letters with these numbers: {', '.join(map(str, wrong))}")
-        results = dead_letters.replay(connection, letters, by=getpass.getuser())
+        results = _told(lambda: dead_letters.replay(connection, letters, by=getpass.getuser()))
     if as_json:
         typer.echo(dump_json([asdict(result) for result in results]))
         return
@@ -141,14 +141,19 @@ def discard(
 
 
 def _told(action: Callable[[], T]) -> T:
-    """Runs it; a number that names no letter is a mistake in the command."""
-    from masterops_dagster.cli.problems import BadInput
+    """Runs it, and tells what can go wrong in one line."""
+    from masterops_dagster.cli.problems import BadInput, Problem
     from masterops_dagster.sources.dead_letters import NoSuchLetter
+    from masterops_dagster.sources.dlt_load import LoadFailed
+    from masterops_dagster.sources.raw_tables import TableDiffers
+    from masterops_dagster.sources.turn import AccountBusy
 
     try:
         return action()
     except NoSuchLetter as error:
         raise BadInput(str(error)) from error
+    except (AccountBusy, LoadFailed, TableDiffers) as error:
+        raise Problem(str(error)) from error
 
 
 def _fields(letter: DeadLetter) -> dict[str, object]:

@@ -53,12 +53,18 @@ class CannotBackfill(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class StreamReport:
-    """How the load of one stream went. `source_count` is None where the system has no count or none was asked for."""
+    """How the load of one stream went.
+
+    `dead_letters` are those of this load, `open_dead_letters` all that are open now. `seconds` run from the begin of
+    reading until everything is compared, other streams of the same load included. `source_count` is None where the
+    system has no count or none was asked for.
+    """
 
     stream: str
     load_id: int
     rows: int
     dead_letters: int
+    open_dead_letters: int
     deleted: int
     requests: int
     seconds: float
@@ -350,7 +356,8 @@ class _Ingestion:
         """HubSpot lists what was archived lately: cheaper than all keys."""
         parent = family.parent
         archived = self.reader.read(parent.resource, archived=True)
-        self.tables.list_keys(parent, ([record["id"] for record in page.items] for page in archived))
+        path = _key_path(parent)
+        self.tables.list_keys(parent, ([value_at(record, path) for record in page.items] for page in archived))
         self.loads[parent.name].deleted += self.tables.mark_listed(parent, family.business_at)
 
     def _sweep(self, family: Family, theirs: int | None) -> int:
@@ -376,7 +383,7 @@ class _Ingestion:
         parent = family.parent
         part = replace(family, watermark=None, unknown_fields=defaultdict(Counter))
         reading = Reading(part, self.reader, self.spool, self._deliver)
-        key_path = next(column.path for column in parent.columns if column.name == parent.key[0])
+        key_path = _key_path(parent)
         lately = family.business_at - timedelta(minutes=settings().cursor_overlap_minutes)
         everything = len(missing) > FETCHED_BY_KEY
         places: list[datetime | None] = [None] if everything else [lately, None]
@@ -403,6 +410,7 @@ class _Ingestion:
             load_id=load.load_id,
             rows=load.rows,
             dead_letters=load.dead_letters,
+            open_dead_letters=ledger.open_letters(self.connection, self.account, of),
             deleted=load.deleted,
             requests=load.requests,
             seconds=load.seconds,
@@ -413,6 +421,10 @@ class _Ingestion:
             error=error,
         )
         self._say(f"{self.account.key} {of.name}: " + (f"failed: {error}" if error else f"{load.rows:,} rows loaded"))
+
+
+def _key_path(parent: Stream) -> str:
+    return next(column.path for column in parent.columns if column.name == parent.key[0])
 
 
 def _picked(pages: Iterator[Page], key_path: str, missing: set[str]) -> Iterator[Page]:

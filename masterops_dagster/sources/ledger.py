@@ -84,6 +84,8 @@ from incoming
 where identity not in (select identity from renewed)
 """
 
+OPEN_LETTERS = "select count(*) from ops.dead_letters where account = %s and stream = %s and status = 'open'"
+
 UNKNOWN_FIELDS = """
 insert into ops.unknown_fields (account, stream, field, occurrences)
 select %s, %s, field, occurrences from unnest(%s::text[], %s::bigint[]) as t (field, occurrences)
@@ -210,6 +212,13 @@ def write_letters(connection: Connection, account: Account, load: Load, letters:
             },
         )
         load.dead_letters += len(letters)
+
+
+def open_letters(connection: Connection, account: Account, stream: Stream) -> int:
+    """How many rows of the stream wait for somebody."""
+    row = connection.execute(OPEN_LETTERS, [account.key, stream.name]).fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 def count_unknown_fields(connection: Connection, account: Account, stream: Stream, fields: Mapping[str, int]) -> None:

@@ -33,4 +33,4 @@ def turn(account: Account, wait: float = WAIT_SECONDS) -> Iterator[Connection]:
                 raw_tables.prepare(connection, account)
                 yield connection
         except LockUnavailable as error:
-            raise AccountBusy(f"{account.key}: another load runs, and only one may at a time: {error}") from error
+            raise AccountBusy(f"{account.key} can't be loaded now, since only one load may run: {error}") from error
