@@ -73,9 +73,9 @@ def result(account: Account, stream: Stream, report: "StreamReport") -> dg.Mater
             dg.AssetCheckResult(
                 asset_key=asset_key(account, stream),
                 check_name="no_dead_letters",
-                passed=report.dead_letters == 0,
+                passed=report.open_dead_letters == 0,
                 severity=dg.AssetCheckSeverity.WARN,
-                metadata={"dead_letters": report.dead_letters, "show": "masterops dead-letters list"},
+                metadata={"dead_letters": report.open_dead_letters, "show": "masterops dead-letters list"},
             ),
         ],
     )
@@ -97,22 +97,29 @@ def raw_assets(
     )
     def load(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
         from masterops_dagster.observability.telemetry import BothSinks, PostgresTelemetrySink, StructlogSink
-        from masterops_dagster.sources.ingest import ingest
+        from masterops_dagster.sources.ingest import IngestFailed, ingest
 
         selected = [
             stream for stream in streams if dg.AssetKey(asset_key(account, stream)) in context.selected_asset_keys
         ]
+        failure = None
         with PostgresTelemetrySink(run_id=context.run_id) as metrics:
-            reports = ingest(
-                account,
-                selected,
-                window(context),
-                run_id=context.run_id,
-                progress=context.log.info,
-                sink=BothSinks(StructlogSink(), metrics),
-            )
+            try:
+                report = ingest(
+                    account,
+                    selected,
+                    window(context),
+                    run_id=context.run_id,
+                    progress=context.log.info,
+                    sink=BothSinks(StructlogSink(), metrics),
+                )
+            except IngestFailed as error:
+                report, failure = error.report, error
         for stream in selected:
-            yield result(account, stream, reports.stream(stream.name))
+            if report.stream(stream.name).error is None:
+                yield result(account, stream, report.stream(stream.name))
+        if failure is not None:
+            raise failure
 
     return load
 
