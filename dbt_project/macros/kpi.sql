@@ -257,25 +257,67 @@ figures as (
 {% endmacro %}
 
 
+{#-
+    A key counts in a period on its first day there: when the day before on which it occurred, if any, lies before the
+    period. So days are added up after all, and each key is looked at once, not once per period.
+-#}
 {% macro kpi_distinct_figures(meta) %}
+{%- set measures = [('numerator > 0', 1, 'numerator'), ('numerator < 0', -1, 'numerator')] %}
+{%- if meta.ratio %}{% do measures.append(('denominator > 0', 1, 'denominator')) %}{% endif %}
+occurrences as (
+
+    {% for condition, sign, side in measures -%}
+    select
+        business_key,
+        date,
+        lag(date) over (partition by business_key, distinct_key order by date) as previous,
+        {{ sign if side == 'numerator' else 0 }} as numerator,
+        {{ sign if side == 'denominator' else 0 }} as denominator
+    from scoped
+    where {{ condition }}
+    {%- if not loop.last %}
+
+    union all
+
+    {% endif %}
+    {%- endfor %}
+
+),
+
+days as (
+
+    select
+        business_key,
+        date,
+        previous,
+        sum(numerator) as numerator,
+        sum(denominator) as denominator
+    from occurrences
+    group by 1, 2, 3
+    {%- if not meta.ratio %}
+
+    union all
+
+    select business_key, date, null, 0, 0
+    from scoped
+    where numerator = 0
+    {%- endif %}
+
+),
+
 figures as (
 
     select
-        scoped.business_key,
+        days.business_key,
         period_days.grain,
         period_days.period_start,
         period_days.part,
-        (
-            count(distinct scoped.distinct_key) filter (where scoped.numerator > 0)
-            - count(distinct scoped.distinct_key) filter (where scoped.numerator < 0)
-        )::numeric as numerator,
-        {% if meta.ratio -%}
-        count(distinct scoped.distinct_key) filter (where scoped.denominator > 0)::numeric as denominator
-        {%- else -%}
-        null::numeric as denominator
-        {%- endif %}
-    from scoped
-    inner join {{ ref('kpi_period_days') }} as period_days on scoped.date = period_days.date
+        sum(days.numerator) as numerator,
+        {{ 'sum(days.denominator)' if meta.ratio else 'null::numeric' }} as denominator
+    from days
+    inner join {{ ref('kpi_period_days') }} as period_days
+        on days.date = period_days.date
+        and (days.previous is null or days.previous < period_days.since)
     group by 1, 2, 3, 4
 
 ),

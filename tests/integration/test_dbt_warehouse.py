@@ -59,6 +59,8 @@ class Warehouse:
     folder: Path
     connection: psycopg.Connection[TupleRow]
     results: dict[str, str] = field(default_factory=dict)
+    made: dict[str, int | None] = field(default_factory=dict)
+    """How many rows the last build wrote, per model."""
 
     def put(self, account_key: str, stream: str, **row: object) -> None:
         """A raw row as ingest would leave it."""
@@ -169,6 +171,10 @@ class Warehouse:
         assert done.returncode == 0, done.stdout + done.stderr
         content = json.loads((self.folder / "target" / "run_results.json").read_text())
         self.results = {result["unique_id"].split(".")[2]: result["status"] for result in content["results"]}
+        self.made = {
+            result["unique_id"].split(".")[2]: result["adapter_response"].get("rows_affected")
+            for result in content["results"]
+        }
 
     def figure(self, business: str, kpi: str, grain: str, start: date | None = None) -> Kpi | None:
         """One figure, None if there is no row."""
@@ -194,7 +200,7 @@ def fill(warehouse: Warehouse) -> None:
     warehouse.order(TEELIXIR, "plain", at(3, 2), (2, "100.00", "20.0050"), (1, "11.10", None), completed_date=at(3, 4))
     warehouse.order(TEELIXIR, "copy", at(3, 2), (9, "999.00", "1"), customer_ref="#TX10001")
     warehouse.order(TEELIXIR, "parked", at(3, 3), (9, "888.00", "1"), order_status="Parked")
-    warehouse.order(TEELIXIR, "waiting", at(3, 31, 9), (3, "30.00", "5"), order_status="Backordered")
+    warehouse.order(TEELIXIR, "waiting", at(3, 31, 9), (3, "30.00", "5"), order_status="Backordered", _load_id=5)
     warehouse.order(TEELIXIR, "gone", at(3, 5), (9, "777.00", "1"), _deleted_at=NOW)
     warehouse.order(ELEVATE, "plain", at(3, 5), (4, "200.00", "10"), order_status="Placed")
     for guid in ("plain", "copy"):
@@ -213,7 +219,7 @@ def fill(warehouse: Warehouse) -> None:
     warehouse.shop_order(2, at(3, 3, 23, 30), (1, "60.00", None), date_completed_at=at(3, 5, 11, 30))
     warehouse.shop_order(3, at(3, 6), (2, "70.00", "30.00"), customer_id=0, billing_email="BEN@example.com")
     warehouse.shop_order(4, at(3, 7), (1, "80.00", "30.00"), customer_id=0, billing_email="ben@example.com")
-    warehouse.shop_order(5, at(3, 7), (1, "90.00", "30.00"), status="cancelled")
+    warehouse.shop_order(5, at(3, 7), (1, "90.00", "30.00"), status="cancelled", _load_id=5)
     put(FRESH, "refunds", id=91, order_id=1, date_created_at=at(3, 25), amount=Decimal("11.00"))
     for id, won, archived in (("1", True, False), ("2", False, False), ("3", True, False), ("4", True, True)):
         deal = {"source_business": "elevate_wholesale", "hs_is_closed": True, "hs_is_closed_won": won}
@@ -413,28 +419,47 @@ def test_a_window_shows_each_of_its_periods(command: Callable[..., Result]) -> N
     assert text.index("Wednesday, 4 March 2026") < text.index("Thursday, 5 March 2026")
 
 
-def test_edits_cancellations_and_removed_lines_restate_their_day(warehouse: Warehouse) -> None:
-    """Runs last: it changes what the others look at."""
-    raw = account(TEELIXIR).schema
-    edited = {"order": "plain", "line": "plain-1", "version": NOW}
-    warehouse.connection.execute(
-        f"update {raw}.sales_orders set last_modified_on = %(version)s, sub_total = 100, tax_total = 10, total = 110"
-        " where guid = %(order)s",
-        edited,
+def test_a_second_build_restates_what_changed_and_nothing_else(warehouse: Warehouse) -> None:
+    """Runs last: it changes what the others look at. What came with load 1 is not built again, unless it has to be."""
+    unleashed, shop = account(TEELIXIR).schema, account(FRESH).schema
+    run = warehouse.connection.execute
+    # a line edited away, an order cancelled, an order gone at the system
+    run(f"update {unleashed}.sales_orders set last_modified_on = %s, total = 110, tax_total = 10, _load_id = 6"
+        " where guid = 'plain'", [NOW])  # fmt: skip
+    run(f"update {unleashed}.sales_order_lines set _parent_version = %s where guid = 'plain-1'", [NOW])
+    run(f"update {unleashed}.sales_orders set order_status = 'Deleted', _load_id = 6 where guid = 'waiting'")
+    run(f"update {unleashed}.sales_orders set _deleted_at = %s where guid = 'last-year'", [NOW])
+    # an order whose last line was edited away, and a line that was a dead letter
+    run(f"update {shop}.orders set date_modified_at = %s, total = 11, total_tax = 1, _load_id = 6 where id = 4", [NOW])
+    line = {"order_id": 2, "id": 29, "quantity": 1, "total": 15, "total_tax": Decimal("1.5")}
+    warehouse.put(FRESH, "order_lines", **line, _parent_version=at(3, 3, 23, 30), _load_id=7)
+    letter = {"account": FRESH, "stream": "order_lines", "reason": "no number", "payload": '{"parent_key": 2}'}
+    run(
+        "insert into ops.dead_letters (account, stream, reason, payload, status)"
+        " values (%(account)s, %(stream)s, %(reason)s, %(payload)s, 'replayed')",
+        letter,
     )
-    warehouse.connection.execute(
-        f"update {raw}.sales_order_lines set _parent_version = %(version)s where guid = %(line)s", edited
-    )
-    warehouse.connection.execute(f"update {raw}.sales_orders set order_status = 'Deleted' where guid = 'waiting'")
-    warehouse.connection.execute(
-        "update ops.loads set business_at = %s where account = %s and stream = 'refunds'", [at(3, 30), FRESH]
-    )
+    # the guest turns out to be Anna; the refunds of the last day have not been read
+    run("update core.identities set entity_id = %s where external_id = 'guest:ben@example.com'", [ANNA])
+    run("update ops.loads set business_at = %s where account = %s and stream = 'refunds'", [at(3, 30), FRESH])
+    # what was taken for a copy is a sale
+    run(f"update {unleashed}.sales_orders set customer_ref = null where guid = 'copy'")
+
     warehouse.build("--exclude", "path:models/staging", "resource_type:unit_test")
-    assert warehouse.value("teelixir", "revenue", "day", date(2026, 3, 2)) == Decimal("100.00")
-    assert warehouse.value("teelixir", "orders", "month", MARCH) == 1
+
+    assert warehouse.made["fct_orders"] == 7  # of 12: what changed, and what came with an account's newest load
+    assert warehouse.value("teelixir", "revenue", "day", date(2026, 3, 2)) == Decimal("1099.00")
+    assert warehouse.value("teelixir", "orders", "month", MARCH) == 2
     assert warehouse.value("teelixir", "back_order_rate", "month", MARCH) is None
-    behind = warehouse.figure("red_hill_fresh", "revenue", "day", date(2026, 3, 30))
+    assert warehouse.figure("teelixir", "revenue", "month", date(2025, 3, 1)) is None
+    assert warehouse.value("red_hill_fresh", "revenue", "day", date(2026, 3, 7)) == 0
+    assert warehouse.value("red_hill_fresh", "orders", "day", date(2026, 3, 7)) == 1
+    assert warehouse.value("red_hill_fresh", "revenue", "day", date(2026, 3, 3)) == Decimal("75.00")
+    assert warehouse.value("group", "customers", "month", MARCH) == 1
+    behind = warehouse.figure("red_hill_fresh", "revenue", "day", date(2026, 3, 29))
     in_time = warehouse.figure("red_hill_fresh", "orders", "day", date(2026, 3, 30))
+    late = warehouse.figure("red_hill_fresh", "revenue", "day", date(2026, 3, 30))
     assert behind
     assert in_time
-    assert (behind.complete, in_time.complete) == (False, True)
+    assert late
+    assert (behind.complete, in_time.complete, late.complete) == (True, True, False)

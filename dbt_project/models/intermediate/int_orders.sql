@@ -37,7 +37,8 @@ unleashed as (
         0::numeric(14, 2) as shipping_total,
         unleashed_orders.tax_total,
         unleashed_orders.total,
-        unleashed_orders.loaded_at
+        unleashed_orders.loaded_at,
+        unleashed_orders.load_id
     from unleashed_orders
     left join mirrored_orders
         on unleashed_orders.account = mirrored_orders.account
@@ -64,7 +65,8 @@ woocommerce as (
         shipping_total,
         tax_total,
         total,
-        loaded_at
+        loaded_at,
+        load_id
     from woocommerce_orders
 
 ),
@@ -108,7 +110,8 @@ final as (
         total,
 
         ---- loading
-        loaded_at
+        loaded_at,
+        load_id
     from orders
 
 )

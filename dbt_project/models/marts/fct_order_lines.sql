@@ -1,4 +1,13 @@
-{{ config(indexes=[{'columns': ['order_id']}, {'columns': ['product_id']}]) }}
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='append',
+        on_schema_change='fail',
+        pre_hook="{{ forget_changed_orders() }}",
+        post_hook="{{ follow_identity('product_id', 'product', 'product_external_id') }}",
+        indexes=[{'columns': ['order_id']}],
+    )
+}}
 
 with
 
@@ -10,7 +19,7 @@ lines as (
 
 orders as (
 
-    select * from {{ ref('int_orders') }}
+    {{ orders_to_make() }}
 
 ),
 
@@ -30,6 +39,7 @@ final as (
         orders.system,
         orders.account,
         lines.line_external_id as external_id,
+        lines.product_external_id,
         products.id as product_id,
 
         ---- order
@@ -46,7 +56,10 @@ final as (
         lines.revenue,
         lines.tax,
         lines.cost::numeric(14, 2) as cost,
-        orders.currency
+        orders.currency,
+
+        ---- loading
+        orders.load_id
     from lines
     inner join orders
         on lines.account = orders.account

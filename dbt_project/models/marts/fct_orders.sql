@@ -1,10 +1,22 @@
-{{ config(indexes=[{'columns': ['order_id'], 'unique': true}, {'columns': ['business_key', 'ordered_on']}]) }}
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='append',
+        on_schema_change='fail',
+        pre_hook="{{ forget_changed_orders() }}",
+        post_hook=[
+            "{{ follow_identity('customer_id', 'customer', 'customer_external_id') }}",
+            "{{ follow_identity('company_id', 'company', 'customer_external_id') }}",
+        ],
+        indexes=[{'columns': ['order_id'], 'unique': true}],
+    )
+}}
 
 with
 
 orders as (
 
-    select * from {{ ref('int_orders') }}
+    {{ orders_to_make() }}
 
 ),
 
@@ -37,6 +49,7 @@ sums as (
         sum(revenue) filter (where cost is not null) as revenue_with_cost,
         sum(cost) as cost
     from lines
+    where order_id in (select order_id from orders)
     group by 1
 
 ),
@@ -51,6 +64,7 @@ final as (
         orders.account,
         orders.external_id,
         orders.order_number,
+        orders.customer_external_id,
         customers.id as customer_id,
         companies.id as company_id,
 
@@ -77,7 +91,10 @@ final as (
         orders.shipping_total,
         orders.tax_total,
         orders.total,
-        orders.currency
+        orders.currency,
+
+        ---- loading
+        orders.load_id
     from orders
     left join sums on orders.order_id = sums.order_id
     left join customers
