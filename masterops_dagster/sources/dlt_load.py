@@ -127,7 +127,7 @@ def _named(url: str, name: str) -> str:
 
 
 def _reason(failure: BaseException) -> str:
-    """The innermost message: dlt wraps PostgreSQL's own in several of its own."""
+    """The first line of the innermost message: PostgreSQL's own, without the lines that quote the row."""
     while failure.__cause__ is not None:
         failure = failure.__cause__
-    return str(failure).strip()
+    return str(failure).strip().partition("\n")[0]

@@ -420,8 +420,9 @@ def test_a_table_that_refuses_its_rows_stops_only_its_own_family(unleashed, data
     database.execute("alter table raw_unleashed_teelixir.sales_order_lines add check (line_total < 100)")
     unleashed["SalesOrders"].put(order("a", ("a1", 100)))
     unleashed["Warehouses"].put({"Guid": "w1"})
-    with pytest.raises(IngestFailed, match=r"2 of 3 .*violates check constraint"):
+    with pytest.raises(IngestFailed, match=r"2 of 3 .*violates check constraint") as failed:
         ingest(TEELIXIR, ["sales_orders", "warehouses"], reader=unleashed)
+    assert "Failing row" not in str(failed.value), "a message quotes no row: there may be people in it"
     assert column("select guid from raw_unleashed_teelixir.warehouses") == ["w1"]
     assert column("select stream from ops.cursors") == []
     database.execute(
