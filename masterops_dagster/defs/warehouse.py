@@ -87,9 +87,10 @@ def marts(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[An
 def build(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
     """`dbt build` of what is selected, with row counts, columns and their lineage in the catalogue."""
     from masterops_dagster.database.connection import database_url
+    from masterops_dagster.defs.catalogue import described
 
     os.environ.update(dbt_env(database_url()))
-    yield from dbt.cli(["build"], context=context).stream().fetch_row_counts().fetch_column_metadata()
+    yield from described(context, dbt.cli(["build"], context=context), MANIFEST)
 
 
 @dg.multi_asset(
