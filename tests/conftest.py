@@ -61,6 +61,7 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[server
     """The embedded server of this test process, with the template database, migrated, in it."""
     directory = tmp_path_factory.mktemp("postgres") / "server"
     running = server.start(directory)
+    _forgo_durability(running)
     _create_database(running, TEMPLATE)
     migrations.migrate(running.url_of(TEMPLATE))
     yield running
@@ -123,6 +124,14 @@ def _forget_accounts(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
+def _forgo_durability(running: server.Server) -> None:
+    """Data that nobody will miss need not reach the disk; `test_database_server.py` tests that ours do."""
+    with connection.connect(running.url_of("postgres")) as admin:
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            admin.execute(sql.SQL("alter system set {} = off").format(sql.Identifier(setting)))
+        admin.execute("select pg_reload_conf()")
+
+
 def _fresh_database(running: server.Server, template: str) -> Iterator[str]:
     name = f"test_{os.urandom(6).hex()}"
     _create_database(running, name, template)
@@ -133,7 +142,9 @@ def _fresh_database(running: server.Server, template: str) -> Iterator[str]:
 
 def _create_database(running: server.Server, name: str, template: str = "template1") -> None:
     with connection.connect(running.url_of("postgres")) as admin:
-        command = sql.SQL("create database {} template {}").format(sql.Identifier(name), sql.Identifier(template))
+        command = sql.SQL("create database {} template {} strategy file_copy").format(
+            sql.Identifier(name), sql.Identifier(template)
+        )
         admin.execute(command)
 
 

@@ -31,7 +31,8 @@ select count(*), count(*) filter (where gone_at is not null), count(distinct ent
 from core.identities
 where entity = %s
 """
-TEMPORARY = ("said", "claims", "held", "ties", "labels", "living_ties", "assigned", "golden")
+BULK = 1000
+TEMPORARY = ("said", "claims", "shared", "ties", "labels", "living_ties", "assigned", "golden")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +120,10 @@ def _resolve(connection: Connection, entity: Entity) -> EntityReport:
         connection.execute("analyze said; analyze claims")
         newest_before = _number(connection, NEWEST)
         new_records = connection.execute(query("register"), named).rowcount
+        _analyze(connection, "identities", new_records)
         marked = connection.execute(query("mark"), named).rowcount
-        sources_changed = _write_sources(connection, entity)
+        sources_changed = _write_sources(connection, entity, newest_before)
+        _analyze(connection, entity.sources_table, sources_changed)
 
         connection.execute(query("tie"))
         _connect(connection)
@@ -130,10 +133,12 @@ def _resolve(connection: Connection, entity: Entity) -> EntityReport:
         connection.execute(query("move"))
         ties_changed = connection.execute(query("forget_ties"), named).rowcount
         ties_changed += connection.execute(query("keep_ties"), named).rowcount
+        _analyze(connection, "matches", ties_changed)
 
         connection.execute(query(f"golden_{entity.plural}"))
         _override(connection, entity)
         created, updated, deleted = _write_golden(connection, entity)
+        _analyze(connection, entity.plural, created + deleted)
         records, gone, entities = connection.execute(RECORDS, [entity.name]).fetchone() or (0, 0, 0)
     return EntityReport(
         records, gone, entities, new_records, marked, moved, ties_changed, sources_changed, created, updated, deleted,
@@ -149,7 +154,7 @@ def _connect(connection: Connection) -> None:
             pass
 
 
-def _write_sources(connection: Connection, entity: Entity) -> int:
+def _write_sources(connection: Connection, entity: Entity, newest_before: int) -> int:
     """Stores what the systems say. A record that is only mentioned keeps what its system last said of it."""
     table, columns = sql.Identifier("core", entity.sources_table), entity.sources
     update = sql.SQL(
@@ -176,10 +181,14 @@ def _write_sources(connection: Connection, entity: Entity) -> int:
         from said inner join core.identities as identities
             on identities.entity = {entity} and said.system = identities.system
             and said.account = identities.account and said.external_id = identities.external_id
-        where not exists (select from {table} as stored where stored.identity_id = identities.identity_id)
+        where identities.identity_id > {newest_before}
         """
     ).format(
-        table=table, entity=sql.Literal(entity.name), names=_names(columns), said=_columns(columns, "said")
+        table=table,
+        entity=sql.Literal(entity.name),
+        names=_names(columns),
+        said=_columns(columns, "said"),
+        newest_before=sql.Literal(newest_before),
     )  # fmt: skip
     return connection.execute(update).rowcount + connection.execute(insert).rowcount
 
@@ -226,6 +235,8 @@ def _write_golden(connection: Connection, entity: Entity) -> tuple[int, int, int
         """
         insert into {table} ({key}, {names}) select {key}, {golden} from golden
         where not exists (select from {table} as stored where stored.{key} = golden.{key})
+        -- sorted first, inserted then: a join with a table that grows under it would never end
+        order by {key}
         """
     )
     connection.execute("analyze golden")
@@ -234,6 +245,12 @@ def _write_golden(connection: Connection, entity: Entity) -> tuple[int, int, int
     updated = connection.execute(update.format(assignments=assignments, stored=stored, **parts)).rowcount
     created = connection.execute(insert.format(**parts)).rowcount
     return created, updated, deleted
+
+
+def _analyze(connection: Connection, table: str, changed: int) -> None:
+    """Tells the planner about a bulk change at once; believing the table to be empty it would choose nested loops."""
+    if changed >= BULK:
+        connection.execute(sql.SQL("analyze {}").format(sql.Identifier("core", table)))
 
 
 def _names(names: Iterator[str] | tuple[str, ...]) -> sql.Composed:

@@ -9,6 +9,9 @@ import psycopg
 import pytest
 from psycopg.rows import TupleRow, dict_row
 
+from masterops_dagster.database import server
+from masterops_dagster.database.connection import connect
+from masterops_dagster.database.migrations import migrate
 from masterops_dagster.identity import (
     InvalidDecision,
     explain,
@@ -417,3 +420,15 @@ def test_an_id_that_was_merged_away_still_finds_its_customer(database: Database,
     assert explain(database, former).entity_id == customer_of(database, guest)
     with pytest.raises(LookupError, match="there is no customer"):
         explain(database, UUID(int=0))
+
+
+@pytest.mark.postgres15
+def test_identity_works_on_postgresql_15_too(postgres_15_server: server.Server) -> None:
+    migrate(postgres_15_server.url)
+    with connect(postgres_15_server.url) as database:
+        staging = Staging(database)
+        guest, contact = staging.shop_order("mia@example.com"), staging.contact("mia@example.com")
+        resolve(database)
+        assert customer_of(database, guest) == customer_of(database, contact)
+        assert resolve(database).changed == 0
+        database.execute("drop schema staging cascade")

@@ -30,3 +30,6 @@ left join labels on identities.identity_id = labels.identity_id
 left join core.identities as oldest on labels.label = oldest.identity_id
 left join strongest on identities.identity_id = strongest.identity_id
 where identities.entity = current_setting('masterops.entity');
+
+analyze living_ties;
+analyze assigned;

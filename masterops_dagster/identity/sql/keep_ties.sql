@@ -11,3 +11,5 @@ where
             and matches.value = living_ties.value
             and matches.identity_id = living_ties.identity_id
     )
+-- sorted first, inserted then: a join with a table that grows under it would never end
+order by rule, value, identity_id
