@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import threading
 from typing import Any
 
 import psycopg
@@ -18,6 +19,7 @@ TRANSACTION_POOLER_PORT = 6543
 """Where Supabase's pooler gives out a server connection per transaction: prepared statements and session locks, which
 belong to a connection, don't hold there."""
 
+_opening = threading.Lock()
 _pools: dict[tuple[int, str], ConnectionPool[psycopg.Connection[TupleRow]]] = {}
 
 
@@ -63,18 +65,19 @@ def pool(url: str | None = None) -> ConnectionPool[psycopg.Connection[TupleRow]]
     """
     url = url or database_url()
     key = (os.getpid(), url)
-    if key not in _pools:
-        _pools[key] = ConnectionPool(
-            url,
-            min_size=0,
-            max_size=settings().database_pool_size,
-            kwargs=_connection_options(url) | {"autocommit": True},
-            check=ConnectionPool.check_connection,
-            max_idle=60,
-            timeout=30,
-            open=True,
-        )
-    return _pools[key]
+    with _opening:
+        if key not in _pools:
+            _pools[key] = ConnectionPool(
+                url,
+                min_size=0,
+                max_size=settings().database_pool_size,
+                kwargs=_connection_options(url) | {"autocommit": True},
+                check=ConnectionPool.check_connection,
+                max_idle=60,
+                timeout=30,
+                open=True,
+            )
+        return _pools[key]
 
 
 def close_pools() -> None:
