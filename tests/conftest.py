@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
@@ -18,6 +19,9 @@ from masterops_dagster.businesses import ACCOUNTS
 from masterops_dagster.database import connection, migrations, server
 from masterops_dagster.simulator.world.store import World
 from tests.stand_ins import StandIns, start_stand_ins
+
+if TYPE_CHECKING:
+    from tests.refreshing import Platform
 
 TEMPLATE = "migrated"
 POSTGRES_15 = "MASTEROPS_TEST_POSTGRES_15_BIN_DIR"
@@ -104,13 +108,31 @@ def database(database_url: str) -> Iterator[psycopg.Connection[TupleRow]]:
 @pytest.fixture
 def state_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, database_url: str) -> Iterator[Path]:
     """A state folder of this test's own; settings point to it and to this test's database, and to no real account."""
-    state = tmp_path / "state"
-    state.mkdir(mode=0o700)
-    _forget_accounts(monkeypatch)
-    monkeypatch.setenv("MASTEROPS_STATE_DIR", str(state))
-    monkeypatch.setenv("SUPABASE_DB_URL", database_url)
+    yield from _state(tmp_path / "state", database_url, monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def platform(
+    small_world: Path, module_database_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Platform]:
+    """A small world behind stand-ins, a database, and all that leads from the one to the other; nothing is read yet."""
+    from tests.refreshing import platform_on  # dbt takes long to import
+
+    with pytest.MonkeyPatch.context() as patch:
+        for state in _state(tmp_path_factory.mktemp("platform") / "state", module_database_url, patch):
+            shutil.copytree(small_world / "world", state / "world")
+            with platform_on(state, module_database_url, patch) as ready:
+                yield ready
+
+
+def _state(directory: Path, database_url: str, patch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Settings point to a new state folder and a database as long as this is not exhausted."""
+    directory.mkdir(mode=0o700)
+    _forget_accounts(patch)
+    patch.setenv("MASTEROPS_STATE_DIR", str(directory))
+    patch.setenv("SUPABASE_DB_URL", database_url)
     settings_module.settings.cache_clear()
-    yield state
+    yield directory
     connection.close_pools()
     settings_module.settings.cache_clear()
 
@@ -192,3 +214,16 @@ def stand_ins_over_tls(small_world: Path, tmp_path_factory: pytest.TempPathFacto
     yield running
     running.process.terminate()
     running.process.wait(10)
+
+
+@pytest.fixture
+def connected(stand_ins: StandIns, state_dir: Path, monkeypatch: pytest.MonkeyPatch) -> StandIns:
+    """Settings lead to the stand-ins, at a pace that suits a test."""
+    monkeypatch.setenv("MASTEROPS_WOOCOMMERCE_REQUESTS_PER_SECOND", "1000")
+    monkeypatch.setenv("MASTEROPS_HUBSPOT_SEARCH_REQUESTS_PER_SECOND", "1000")
+    (state_dir / "world").mkdir(exist_ok=True)
+    for name in ("endpoints.json", "clock.json"):
+        if (stand_ins.world_dir / name).exists():
+            shutil.copy(stand_ins.world_dir / name, state_dir / "world" / name)
+    settings_module.settings.cache_clear()
+    return stand_ins

@@ -103,13 +103,13 @@ def raw_assets(
             stream for stream in streams if dg.AssetKey(asset_key(account, stream)) in context.selected_asset_keys
         ]
         failure = None
-        with PostgresTelemetrySink(run_id=context.run_id) as metrics:
+        with PostgresTelemetrySink(run_id=context.run.run_id) as metrics:
             try:
                 report = ingest(
                     account,
                     selected,
                     window(context),
-                    run_id=context.run_id,
+                    run_id=context.run.run_id,
                     progress=context.log.info,
                     sink=BothSinks(StructlogSink(), metrics),
                 )

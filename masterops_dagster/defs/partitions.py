@@ -53,7 +53,7 @@ def window(context: dg.AssetExecutionContext) -> Window:
             return Window.live()
         case "sweep":
             return Window.sweep()
-        case _ if not context.has_partition_key:
+        case _ if context.assets_def.partitions_def is None:
             return Window.live()
         case _:
             days = context.partition_key_range

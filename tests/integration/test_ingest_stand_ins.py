@@ -1,26 +1,10 @@
 """Whole accounts over HTTP: what the stand-ins hold is what the raw tables hold, through misbehaviour and days."""
 
-import shutil
-
 import pytest
 
 from masterops_dagster.businesses import ACCOUNTS
 from masterops_dagster.connectors.telemetry import InMemorySink
-from masterops_dagster.settings import settings
 from masterops_dagster.sources.ingest import Window, ingest
-
-
-@pytest.fixture
-def connected(stand_ins, state_dir, monkeypatch):
-    """Settings lead to the stand-ins, at a pace that suits a test."""
-    monkeypatch.setenv("MASTEROPS_WOOCOMMERCE_REQUESTS_PER_SECOND", "1000")
-    monkeypatch.setenv("MASTEROPS_HUBSPOT_SEARCH_REQUESTS_PER_SECOND", "1000")
-    (state_dir / "world").mkdir(exist_ok=True)
-    for name in ("endpoints.json", "clock.json"):
-        if (stand_ins.world_dir / name).exists():
-            shutil.copy(stand_ins.world_dir / name, state_dir / "world" / name)
-    settings.cache_clear()
-    return stand_ins
 
 
 @pytest.mark.parametrize("account", ACCOUNTS, ids=lambda account: account.key)
