@@ -43,6 +43,14 @@ System = Annotated[str | None, typer.Option("--system", metavar="S", help="Only 
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON, for other programs.")]
 
 
+@app.callback()
+def logged() -> None:
+    """Business systems → PostgreSQL → KPIs, in Dagster."""
+    from masterops_dagster.observability.logging import configure
+
+    configure()
+
+
 @app.command()
 def up(
     detach: Annotated[bool, typer.Option("--detach", help="Return once everything answers; it keeps running.")] = False,

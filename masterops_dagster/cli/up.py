@@ -37,6 +37,7 @@ from masterops_dagster.cli.view import View
 from masterops_dagster.settings import settings
 
 REFRESH_JOB = "refresh"
+HISTORY_JOB = "history"
 REFRESH_SCHEDULE = "hourly_refresh"
 START_PATIENCE = 180.0
 """Seconds that a program may take to answer; a cold disk and a busy machine included."""
@@ -229,6 +230,7 @@ def first_load(view: View, dagster: Dagster, *, nothing_ran: bool) -> None:
         why = f": {reason(progress.failures[0].message)}" if progress.failures else ""
         raise RunFailed(f"the first load ended as {progress.status}{why}; `make up` tries again")
     view.say(f"first load: {progress.rows:,} rows, {len(progress.made)} assets in {progress.seconds:.0f} s")
+    dagster.launch(HISTORY_JOB, {})  # nobody waits for it
 
 
 def report(view: View, where: Places, *, figures: bool) -> None:

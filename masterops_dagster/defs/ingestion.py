@@ -96,6 +96,7 @@ def raw_assets(
         pool=account.key,
     )
     def load(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
+        from masterops_dagster.observability import logging
         from masterops_dagster.observability.telemetry import BothSinks, PostgresTelemetrySink, StructlogSink
         from masterops_dagster.sources.ingest import IngestFailed, ingest
 
@@ -103,6 +104,7 @@ def raw_assets(
             stream for stream in streams if dg.AssetKey(asset_key(account, stream)) in context.selected_asset_keys
         ]
         failure = None
+        logging.configure()
         with PostgresTelemetrySink(run_id=context.run.run_id) as metrics:
             try:
                 report = ingest(
