@@ -182,7 +182,7 @@ def credentials(_: Places) -> Iterator[Finding]:
     for account in ACCOUNTS:
         if account in stood_in:
             yield Finding(
-                "note", account.key, "simulated: no credentials set", "docs: how to point it at real accounts"
+                "note", account.key, "simulated: no credentials set", "docs/going-live.md tells how to make it real"
             )
             continue
         try:

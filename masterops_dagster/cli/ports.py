@@ -73,10 +73,12 @@ def any_free() -> int:
         return int(probe.getsockname()[1])
 
 
-def answers(port: int, timeout: float = 0.5) -> bool:
-    """Whether something accepts connections there."""
-    try:
-        with socket.create_connection((HOST, port), timeout=timeout):
-            return True
-    except OSError:
-        return False
+def answers(path: Path, timeout: float = 0.5) -> bool:
+    """Whether something accepts connections at a socket in the file system."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(timeout)
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+    return True

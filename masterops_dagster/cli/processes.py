@@ -6,9 +6,12 @@ every start and then becomes the program: no password stands in a file or on a c
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import sys
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +22,9 @@ from masterops_dagster.settings import PROJECT_ROOT, Settings, settings
 STATE_VARIABLE = "MASTEROPS_STATE_DIR"
 PROGRAM_VARIABLE = "MASTEROPS_PROGRAM"
 """Both stand in the environment of everything that `up` starts: that is how a later `down` knows its own."""
+
+LONGEST_SOCKET_PATH = 90
+"""The system's limit is 107 bytes (103 on macOS), and supervisord adds its pid while it makes the socket."""
 
 STORAGE = """\
 storage:
@@ -66,7 +72,7 @@ PROGRAMS = (
         needed=lambda current: current.embedded_database,
     ),
     Program("world", "stand-in world", port=lambda _: 3070, needed=lambda current: bool(simulated_accounts(current))),
-    Program("code-server", "Dagster code server", port=lambda _: 3060, stop_seconds=15),
+    Program("code-server", "Dagster code server", stop_seconds=15),
     Program("webserver", "Dagster UI", port=lambda current: current.webserver_port),
     Program("daemon", "Dagster daemon", stop_seconds=15),
 )
@@ -103,6 +109,17 @@ class Places:
     def lock(self) -> Path:
         return self.state / "up.lock"
 
+    def socket(self, name: str) -> Path:
+        """Where something listens that only our own programs talk to: no port that another installation could share.
+
+        In the state folder; where that path is too long for a socket, in a private folder of the temporary one.
+        """
+        usual = self.supervisor / f"{name}.sock"
+        if len(os.fsencode(usual)) <= LONGEST_SOCKET_PATH:
+            return usual
+        short = hashlib.sha256(os.fsencode(self.state)).hexdigest()[:12]
+        return Path(tempfile.gettempdir()) / f"masterops-{os.getuid()}-{short}" / f"{name}.sock"
+
     def log(self, program: str) -> Path:
         return self.logs / f"{program}.log"
 
@@ -136,7 +153,7 @@ def arguments(name: str, where: Places) -> list[str]:
             ]
         case "code-server":
             return [
-                *(python, "-m", "dagster", "api", "grpc", *listen, str(ports[name])),
+                *(python, "-m", "dagster", "api", "grpc", "--socket", str(where.socket(name))),
                 *("-m", "masterops_dagster.definitions", "-d", str(PROJECT_ROOT), "--location-name", "masterops"),
                 *("--log-level", "warning"),
             ]
@@ -148,11 +165,11 @@ def arguments(name: str, where: Places) -> list[str]:
     raise KeyError(f"no program {name!r}")
 
 
-def write_dagster_home(where: Places, ports: Ports) -> None:
+def write_dagster_home(where: Places) -> None:
     """`dagster.yaml` with its storage, and the workspace that points at our code server."""
     where.dagster_home.mkdir(mode=0o700, parents=True, exist_ok=True)
     configuration = (PROJECT_ROOT / "dagster.yaml").read_text()
     (where.dagster_home / "dagster.yaml").write_text(f"{configuration}\n{STORAGE}")
-    server: Mapping[str, object] = {"host": HOST, "port": ports["code-server"], "location_name": "masterops"}
+    server = {"socket": str(where.socket("code-server")), "location_name": "masterops"}
     workspace = {"load_from": [{"grpc_server": server}]}
     (where.dagster_home / "workspace.yaml").write_text(json.dumps(workspace, indent=2) + "\n")

@@ -6,13 +6,11 @@ on supervisord restarts whatever dies.
 
 from __future__ import annotations
 
-import hashlib
 import http.client
 import os
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 import xmlrpc.client
 from collections.abc import Sequence
@@ -27,9 +25,6 @@ from masterops_dagster.cli.left_overs import end, left_overs
 from masterops_dagster.cli.problems import Problem
 from masterops_dagster.cli.processes import PROGRAM_VARIABLE, Places, Program, base_environment
 from masterops_dagster.settings import PROJECT_ROOT, settings
-
-LONGEST_SOCKET_PATH = 90
-"""The system's limit is 107 bytes (103 on macOS), and supervisord adds its pid while it makes the socket."""
 
 SUPERVISOR = "supervisord"
 
@@ -98,12 +93,8 @@ class Supervisor:
 
     @property
     def socket(self) -> Path:
-        """In the state folder; where that path is too long for a socket, in a private folder of the temporary one."""
-        usual = self._where.supervisor / "supervisor.sock"
-        if len(os.fsencode(usual)) <= LONGEST_SOCKET_PATH:
-            return usual
-        short = hashlib.sha256(os.fsencode(self._where.state)).hexdigest()[:12]
-        return Path(tempfile.gettempdir()) / f"masterops-{os.getuid()}-{short}" / "s"
+        """Where it takes orders."""
+        return self._where.socket(SUPERVISOR)
 
     @property
     def pid_file(self) -> Path:
@@ -196,7 +187,7 @@ class Supervisor:
             except psutil.TimeoutExpired:
                 process.kill()
         swept = self.sweep()
-        for file in (self.pid_file, self.socket):
+        for file in (self.pid_file, self.socket, self._where.socket("code-server")):
             file.unlink(missing_ok=True)
         if self.socket.parent != self._where.supervisor and self.socket.parent.exists():
             self.socket.parent.rmdir()

@@ -86,8 +86,10 @@ def up(*, scale: float | None = None, detach: bool = False) -> None:
 def stop(view: View, supervisor: Supervisor) -> None:
     """Stops everything, telling so."""
     view.activity("")
+    view.programs("stopping")
     view.say("stopping …")
     supervisor.stop()
+    view.programs("stopped")
     view.say("stopped")
 
 
@@ -110,7 +112,7 @@ def bring_up(view: View, where: Places, supervisor: Supervisor, scale: float | N
         if program.port is not None and (fresh or program.name not in kept):
             kept.claim(program.name, program.port(current))
     if fresh:
-        write_dagster_home(where, kept)
+        write_dagster_home(where)
         with view.doing("reading the dbt project"):
             ensure_manifest()
         undo.callback(stop, view, supervisor)
@@ -130,7 +132,7 @@ def bring_up(view: View, where: Places, supervisor: Supervisor, scale: float | N
         prepare_world(view, where, scale)
         start.launch("world")
         start.wait("world", lambda: _healthy(f"http://{ports.HOST}:{kept['world']}/healthz"))
-    start.wait("code-server", lambda: ports.answers(kept["code-server"]))
+    start.wait("code-server", lambda: ports.answers(where.socket("code-server")))
     start.launch("daemon")
     with Dagster(f"http://{ports.HOST}:{kept['webserver']}") as dagster:
         start.wait("webserver", dagster.answers)
@@ -244,7 +246,7 @@ def report(view: View, where: Places, *, figures: bool) -> None:
     if figures:
         view.show(overview())
     stood_in = simulated_accounts(current)
-    if stood_in:
+    if stood_in and not figures:  # the figures say so themselves
         view.say(f"simulated: {', '.join(account.key for account in stood_in)} are answered by the stand-in world")
     view.say(f"Dagster UI: http://{ports.HOST}:{kept['webserver']}")
 

@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-COLOURS = {"running": "green", "waiting": "dim", "starting": "yellow", "stopping": "yellow"}
+COLOURS = {"running": "green", "waiting": "dim", "starting": "yellow", "stopping": "yellow", "stopped": "dim"}
 
 
 @dataclass(slots=True)
@@ -57,6 +57,11 @@ class View:
         row.state, row.since = state, time.monotonic()
         if not self.console.is_terminal and state != "waiting":
             self._line(f"{title}: {state}" + (f" at {row.where}" if row.where else ""))
+
+    def programs(self, state: str) -> None:
+        """All programs at once, in the table only."""
+        for row in self._rows.values():
+            row.state, row.since = state, time.monotonic()
 
     def activity(self, text: str) -> None:
         """What is going on right now; replaced by the next one, and shown on a terminal only."""

@@ -58,10 +58,18 @@ def test_zero_takes_any_free_port_and_keeps_it(tmp_path: Path) -> None:
     assert Ports(tmp_path / "ports.json").claim("webserver", 0) == port
 
 
-def test_what_listens_answers_and_is_not_free() -> None:
+def test_what_listens_is_not_free() -> None:
     port = any_free()
     assert is_free(port)
-    assert not answers(port)
     with taken(port):
         assert not is_free(port)
-        assert answers(port)
+
+
+def test_a_socket_answers_while_something_listens_there_and_a_stale_one_does_not(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    assert not answers(path)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        assert answers(path)
+    assert not answers(path)

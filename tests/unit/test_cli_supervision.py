@@ -16,8 +16,8 @@ import pytest
 from masterops_dagster.cli import lock
 from masterops_dagster.cli.left_overs import end, left_overs
 from masterops_dagster.cli.manifest import fingerprint
-from masterops_dagster.cli.processes import PROGRAM_VARIABLE, STATE_VARIABLE, Places
-from masterops_dagster.cli.supervision import LONGEST_SOCKET_PATH, Supervisor
+from masterops_dagster.cli.processes import LONGEST_SOCKET_PATH, PROGRAM_VARIABLE, STATE_VARIABLE, Places
+from masterops_dagster.cli.supervision import Supervisor
 
 
 def sleeper(state: Path, program: str) -> subprocess.Popen[bytes]:
