@@ -132,7 +132,7 @@ def test_a_second_up_reports_where_everything_is_and_starts_nothing(platform: Pl
     done = platform.run("up", "--detach")
     assert done.returncode == 0, done.stderr
     assert f"Dagster UI: http://{HOST}:{platform.port}" in done.stdout
-    assert "simulated: hubspot" in done.stdout
+    assert "simulated" in done.stdout
     assert platform.status()["services"] == before
 
 
