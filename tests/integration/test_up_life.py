@@ -29,7 +29,7 @@ from masterops_dagster.cli.processes import PROGRAMS
 MASTEROPS = str(Path(sys.executable).parent / "masterops")
 SCALE = "0.02"
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Platform:
             start_new_session=True,
         )
 
-    def run(self, *arguments: str, patience: float = 280) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, patience: float = 550) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [MASTEROPS, *arguments],
             env=self.environment(),
@@ -94,7 +94,7 @@ class Platform:
         return [run["status"] for run in self.status()["runs"] if run["kind"] == "live" and not run["assets"]]
 
 
-def eventually(holds: Callable[[], bool], patience: float = 60) -> None:
+def eventually(holds: Callable[[], bool], patience: float = 120) -> None:
     deadline = time.monotonic() + patience
     while not holds():
         assert time.monotonic() < deadline, "it did not become so in time"
@@ -159,17 +159,6 @@ def test_doctor_finds_nothing_wrong(platform: Platform) -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_a_refresh_of_one_system_reads_that_system_and_builds_the_rest(platform: Platform) -> None:
-    done = platform.run("refresh", "--system", "woocommerce")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "refreshed: " in done.stdout
-    assert "unleashed" not in done.stdout
-    run = next(run for run in platform.status()["runs"] if run["assets"])
-    assert (run["kind"], run["status"]) == ("live", "SUCCESS")
-    assert any("woocommerce" in asset for asset in run["assets"])
-    assert not any("hubspot" in asset for asset in run["assets"] if asset.startswith("raw/"))
-
-
 @pytest.mark.parametrize("name", [program.name for program in PROGRAMS])
 def test_a_killed_program_comes_back_by_itself(platform: Platform, name: str) -> None:
     before = platform.service(name)["pid"]
@@ -178,9 +167,15 @@ def test_a_killed_program_comes_back_by_itself(platform: Platform, name: str) ->
     eventually(lambda: platform.status()["healthy"])
 
 
-def test_after_that_everything_still_works(platform: Platform) -> None:
-    done = platform.run("refresh", "--system", "hubspot")
+def test_after_that_a_refresh_of_one_system_reads_that_system_and_builds_the_rest(platform: Platform) -> None:
+    done = platform.run("refresh", "--system", "woocommerce")
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "refreshed: " in done.stdout
+    assert "unleashed" not in done.stdout
+    run = next(run for run in platform.status()["runs"] if run["assets"])
+    assert (run["kind"], run["status"]) == ("live", "SUCCESS")
+    assert any("woocommerce" in asset for asset in run["assets"])
+    assert not any("hubspot" in asset for asset in run["assets"] if asset.startswith("raw/"))
 
 
 def test_down_finds_what_a_killed_supervisor_left_behind(platform: Platform) -> None:
