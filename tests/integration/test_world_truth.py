@@ -172,7 +172,7 @@ def test_what_is_owed_ends_after_the_due_day(world: World) -> None:
     found = figures(truth(world), "teelixir", "unleashed")
     days = (1, 2, 3, 10, 11, 16, 17)
     owed = [found.get((date(2026, 3, day), "debtors")) for day in days]
-    assert owed == [None, 110, 160, 160, 110, 110, 0]
+    assert owed == [0, 110, 160, 160, 110, 110, 0]
     assert found[date(2026, 3, 2), "days_sales_outstanding"] == 396  # 110 / 25 × 90
 
 

@@ -1,4 +1,16 @@
+{#-
+    From the first wholesale order on, invoiced or not: where nothing is billed nothing is owed, and the sales of a
+    business without invoices belong to the group's days sales outstanding all the same.
+-#}
+
 with
+
+orders as (
+
+    select * from {{ ref('fct_orders') }}
+    where is_sale and system = 'unleashed'
+
+),
 
 invoices as (
 
@@ -19,8 +31,12 @@ spans as (
 
     select
         business_key,
-        min(invoiced_on) as first_day
-    from invoices
+        min(first_day) as first_day
+    from (
+        select business_key, min(invoiced_on) as first_day from invoices group by 1
+        union all
+        select business_key, min(ordered_on) from orders group by 1
+    ) as first_days
     group by 1
 
 ),

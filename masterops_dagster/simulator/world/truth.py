@@ -245,8 +245,9 @@ def _win_rate(books: Books, grain: Grain) -> Iterator[TruthRow]:
 
 
 def _debtors(books: Books, today: date) -> Iterator[TruthRow]:
-    """Invoices owed on each day, due day included, and how many days' sales they are."""
-    if not books.invoices:
+    """Invoices owed on each day, due day included, and how many days' sales they are; from the first wholesale order
+    or invoice on."""
+    if not books.invoices and not books.owed_sales:
         return
     changes: dict[date, Decimal] = defaultdict(Decimal)
     for invoice in books.invoices:
@@ -257,7 +258,7 @@ def _debtors(books: Books, today: date) -> Iterator[TruthRow]:
     for day, amount in books.owed_sales:
         sold[day] += amount
     owed = ZERO
-    day = min(changes)
+    day = min([*changes, *sold])
     while day <= today:
         owed += changes.get(day, ZERO)
         recent = sum((sold.get(day - timedelta(days=back), ZERO) for back in range(ROLLING_DAYS)), ZERO)
