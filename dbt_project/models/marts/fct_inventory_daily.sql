@@ -1,13 +1,13 @@
 {{
     config(
         materialized='incremental',
-        incremental_strategy='delete+insert',
-        unique_key=['account', 'date'],
+        incremental_strategy='append',
+        pre_hook="{{ forget_recent_days() }}",
         indexes=[{'columns': ['account', 'date']}],
     )
 }}
 
-{#- A day's state is final once the day has passed; the last three days are read again, so that a late load is not missed. -#}
+{#- A day's state is final once the day has passed; the last three days are made again by `forget_recent_days`. -#}
 
 with
 
@@ -15,7 +15,7 @@ stock as (
 
     select * from {{ ref('int_stock') }}
     {%- if is_incremental() %}
-    where snapshot_date > (select max(date) - 3 from {{ this }})
+    where snapshot_date > (select coalesce(max(date), '-infinity') from {{ this }})
     {%- endif %}
 
 ),
