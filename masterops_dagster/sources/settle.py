@@ -99,6 +99,10 @@ where c._deleted_at is null and p._deleted_at is null
 """
 
 
+BULK = 1_000
+"""After so many rows the planner is told at once: believing a table to be small, it would choose nested loops."""
+
+
 class RawTables:
     """The raw tables of one account, through a connection that no other thread uses."""
 
@@ -108,6 +112,9 @@ class RawTables:
 
     def settle(self, family: Family, loads: Mapping[str, Load], *, seen_whole: bool) -> None:
         """Everything above for a family whose rows are merged. `seen_whole`: its parent was read from end to end."""
+        for one in family.streams:
+            if loads[one.name].rows >= BULK:
+                self._run("analyze {table}", one, {})
         parent = loads[family.parent.name]
         if seen_whole and family.parent.mode is Mode.FULL:
             parent.deleted += self._run(
