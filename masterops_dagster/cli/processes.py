@@ -136,6 +136,7 @@ def base_environment(where: Places) -> dict[str, str]:
         "DAGSTER_HOME": str(where.dagster_home),
         "DLT_DATA_DIR": str(where.state / "dlt"),
         "PYTHONUNBUFFERED": "1",
+        "PYTHONDONTWRITEBYTECODE": "",  # a run imports a thousand modules: twice as long without bytecode files
         "RUNTIME__DLTHUB_TELEMETRY": "false",
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
     }
