@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
+from itertools import product
 
 from masterops_dagster.businesses import MELBOURNE
 from masterops_dagster.reporting.kpis import Kpi, read_kpis, shown
-from masterops_dagster.simulator.world.truth import GRAINS, TruthRow, period_start, truth_periods
+from masterops_dagster.simulator.world.truth import GRAINS, TruthRow, period_start, truth_of_grains
 from tests.refreshing import Platform
 
-DAILY = ("debtors", "days_sales_outstanding", "stock_value", "stock_outs", "stock_cover", "back_order_rate")
-"""Known of days alone; a longer period has the figure of its last day that has one."""
+DAILY = {
+    "debtors": "debtors",
+    "days_sales_outstanding": "debtors",
+    "stock_value": "stock_value",
+    "stock_outs": "stock_outs",
+    "stock_cover": "stock_value",
+    "back_order_rate": None,
+}
+"""Known of days alone, namely of those of this other figure (None: of all days on which orders were looked at). A
+longer period has the figure of the last such day; none if there was nothing to divide by on that day."""
 
 SNAPSHOTS = ("stock_value", "stock_outs", "back_order_rate")
 """Known of the present day alone; a day that has gone keeps what was true on it."""
@@ -30,6 +40,8 @@ class Comparison:
     """Holds the KPIs of a platform against its world, and remembers the states of the days on which it did so."""
 
     platform: Platform
+    days: set[date] = field(default_factory=set)
+    """Those on which it did so."""
     _snapshots: dict[tuple[str, str, date], Decimal] = field(default_factory=dict)
     _on_hand: dict[tuple[str, date], Decimal] = field(default_factory=dict)
 
@@ -47,10 +59,6 @@ class Comparison:
             if key not in ours or key not in theirs or shown(ours[key].value, ours[key].unit) != theirs[key]
         ]
 
-    def snapshot_days(self) -> set[date]:
-        """The days whose states are known."""
-        return {day for _, _, day in self._snapshots}
-
     def figures(self) -> dict[Key, Kpi]:
         """The KPIs as they stand in the database, less those that the world doesn't compute."""
         rows = read_kpis(self.platform.connection)
@@ -62,15 +70,17 @@ class Comparison:
         """The same from the world's own records."""
         world = self.platform.world
         at = world.now()
-        rows = {grain: _connected(truth_periods(world, at, grain)) for grain in GRAINS}
+        rows = {grain: _connected(own) for grain, own in truth_of_grains(world, at).items()}
         world.close()
+        today = at.astimezone(MELBOURNE).date()
+        self.days.add(today)
         found = {(row.business_key, row.metric, grain, row.date): row.value for grain in GRAINS for row in rows[grain]}
         for row in rows["day"]:
             if row.metric in SNAPSHOTS:
                 self._snapshots[row.business_key, row.metric, row.date] = row.value
         found |= {(business, kpi, "day", day): value for (business, kpi, day), value in self._snapshots.items()}
-        found |= dict(self._covers(found, at.astimezone(MELBOURNE).date()))
-        found |= dict(_last_days(found))
+        found |= dict(self._covers(found, today))
+        found |= dict(self._states(found))
         return found
 
     def _covers(self, found: dict[Key, Decimal], today: date) -> Iterator[tuple[Key, Decimal]]:
@@ -83,18 +93,21 @@ class Comparison:
             if day < today and units:
                 yield (business, "stock_cover", "day", day), shown(on_hand * 90 / units)
 
+    def _states(self, found: dict[Key, Decimal]) -> Iterator[tuple[Key, Decimal]]:
+        """Figures of longer periods that are those of a day."""
+        days: dict[tuple[str, str], set[date]] = defaultdict(set)
+        for business, kpi, grain, day in found:
+            if grain == "day":
+                days[business, kpi].add(day)
+        starts = {business: min(of_orders) for (business, kpi), of_orders in days.items() if kpi == "orders"}
+        for (business, start), (kpi, known_of), grain in product(starts.items(), DAILY.items(), GRAINS[1:]):
+            known = days[business, known_of] if known_of else self.days
+            last = {period_start(day, grain, start): day for day in sorted(known)}
+            for period, day in last.items():
+                if (value := found.get((business, kpi, "day", day))) is not None:
+                    yield (business, kpi, grain, period), value
+
 
 def _connected(rows: list[TruthRow]) -> list[TruthRow]:
     """Without Teelixir's Shopify store, which is not connected."""
     return [row for row in rows if row.system != "shopify"]
-
-
-def _last_days(found: dict[Key, Decimal]) -> Iterator[tuple[Key, Decimal]]:
-    """Figures of longer periods that are those of a day."""
-    starts = {business: day for business, kpi, grain, day in found if (kpi, grain) == ("orders", "all")}
-    latest: dict[Key, tuple[date, Decimal]] = {}
-    for (business, kpi, grain, day), value in sorted(found.items()):
-        if grain == "day" and kpi in DAILY:
-            for longer in GRAINS[1:]:
-                latest[business, kpi, longer, period_start(day, longer, starts[business])] = (day, value)
-    yield from ((key, value) for key, (_, value) in latest.items())

@@ -29,8 +29,8 @@ from masterops_dagster.sources.ingest import Window
 from tests.refreshing import Platform
 from tests.truth_and_kpis import ONLY_OURS, Comparison
 
-TEELIXIR, ELEVATE, FRESH = "unleashed_teelixir", "unleashed_elevate_wholesale", "woocommerce_red_hill_fresh"
-LEVELS = {"group", "teelixir", "elevate_wholesale", "buy_organics_online", "red_hill_fresh"}
+ELEVATE, FRESH = "unleashed_elevate_wholesale", "woocommerce_red_hill_fresh"
+SELLERS = ("group", "teelixir", "elevate_wholesale", "red_hill_fresh")
 
 RawRows = dict[str, tuple[int, datetime | None]]
 """By key: the load that a row came with, and the business date by which a backfill finds it, if one can."""
@@ -38,7 +38,7 @@ RawRows = dict[str, tuple[int, datetime | None]]
 SALES = """
 select external_id
 from marts.fct_orders
-where account = %s and is_sale and lines > 1 and ordered_on >= %s and ordered_on < %s
+where account = %s and is_sale and lines > 1 and revenue > 10 and ordered_on >= %s and ordered_on < %s
 order by order_id
 """
 
@@ -66,7 +66,7 @@ def compared(platform: Platform) -> Comparison:
 def test_the_numbers_are_true_after_a_first_load(compared: Comparison) -> None:
     assert compared.differences() == []
     figures = compared.figures()
-    assert {business for business, *_ in figures} == LEVELS
+    assert {business for business, *_ in figures} >= set(SELLERS)
     assert {kpi for _, kpi, *_ in figures} == set(kpi_keys()) - set(ONLY_OURS)
     assert {grain for *_, grain, _ in figures} == {"day", "week", "month", "fy", "all"}
 
@@ -102,26 +102,24 @@ def test_a_backfill_mends_what_is_wrong_in_its_days_and_touches_nothing_else(
     march = _last_march()
     start, end = march
     connection = platform.connection
-    wrong, lost, edited, *_ = [id for (id,) in connection.execute(SALES, [TEELIXIR, *march])]
-    ((hidden,), *_) = connection.execute(SALES, [FRESH, *march])
+    (wrong,), (edited,), *_ = connection.execute(SALES, [ELEVATE, *march])
+    (lost,), (hidden,), *_ = connection.execute(SALES, [FRESH, *march])
     newest = "(select max(load_id) from ops.loads)"
-    orders, lines = "raw_unleashed_teelixir.sales_orders", "raw_unleashed_teelixir.sales_order_lines"
     as_if_loaded = f"set _load_id = {newest}"
     for statement, id in (
-        (f"update {lines} set line_total = line_total + 1000 where parent_guid = %s", wrong),
-        (f"update {orders} {as_if_loaded} where guid = %s", wrong),
-        (f"delete from {lines} where parent_guid = %s", lost),
-        (f"delete from {orders} where guid = %s", lost),
+        (f"update raw_{ELEVATE}.sales_order_lines set line_total = line_total + 1000 where parent_guid = %s", wrong),
+        (f"update raw_{ELEVATE}.sales_orders {as_if_loaded} where guid = %s", wrong),
+        (f"delete from raw_{FRESH}.order_lines where order_id = %s::bigint", lost),
+        (f"delete from raw_{FRESH}.orders where id = %s::bigint", lost),
         (f"update raw_{FRESH}.orders {as_if_loaded}, status = 'cancelled' where id = %s::bigint", hidden),
     ):
         assert connection.execute(statement, [id]).rowcount > 0
     platform.build()
-    assert {line.split()[0] for line in compared.differences()} == {"group", "teelixir", "red_hill_fresh"}
+    assert {line.split()[0] for line in compared.differences()} == {"group", "elevate_wholesale", "red_hill_fresh"}
 
     with changing(platform) as world:
-        order = world.get(TEELIXIR, "SalesOrders", edited).body
-        order["SalesOrderLines"] = order["SalesOrderLines"][1:]
-        put_order(world, TEELIXIR, edited, order)
+        lines = world.get(ELEVATE, "SalesOrders", edited).body["SalesOrderLines"]
+        put_order(world, ELEVATE, edited, {"SalesOrderLines": lines[1:]})
     cursors = connection.execute("select * from ops.cursors order by account, stream").fetchall()
     before, newest_load = raw_rows(platform), connection.execute(f"select {newest}").fetchone()
     platform.refresh(window=Window.backfill(start, end))
@@ -148,10 +146,11 @@ def test_the_numbers_are_true_after_days_of_sales_edits_cancellations_and_refund
 ) -> None:
     connection = platform.connection
     long_ago, today = date(2000, 1, 1), clock.today()
+    assert compared.differences() == []
     before = compared.figures()
     cancelled, shortened, credited = [id for (id,) in connection.execute(SALES, [ELEVATE, long_ago, today])][-3:]
     shop_cancelled, refunded, cheaper = [id for (id,) in connection.execute(SALES, [FRESH, long_ago, today])][-3:]
-    platform.new_days(9)
+    platform.new_days(40)
     with changing(platform) as world:
         put_order(world, ELEVATE, cancelled, {"OrderStatus": "Deleted"})
         lines = world.get(ELEVATE, "SalesOrders", shortened).body["SalesOrderLines"]
@@ -169,10 +168,10 @@ def test_the_numbers_are_true_after_days_of_sales_edits_cancellations_and_refund
     assert compared.differences() == []
     after = compared.figures()
     grown = {key[:2] for key, row in after.items() if key[2] == "day" and key[3] > today and row.value > 0}
-    assert grown >= set(product(LEVELS - {"buy_organics_online"}, ("orders", "revenue", "units", "customers")))
+    assert grown >= set(product(SELLERS, ("orders", "revenue", "units", "customers")))
     restated = {key[:2] for key, row in before.items() if key[2] == "day" and key[3] < today and row != after.get(key)}
     assert restated >= set(product(("group", "elevate_wholesale", "red_hill_fresh"), ("orders", "revenue", "units")))
-    assert compared.snapshot_days() >= {today, clock.today()}
+    assert compared.days >= {today, clock.today()}
 
 
 def test_a_merge_in_hubspot_makes_one_customer_of_two_in_the_past_too(compared: Comparison, platform: Platform) -> None:
@@ -311,7 +310,7 @@ def _outside(days: tuple[datetime, datetime], rows: RawRows) -> RawRows:
 
 
 def _two_buyers(platform: Platform) -> tuple[str, str, str, date]:
-    """Contacts of two customers that bought from one business in one month; the business and the month."""
+    """Contacts of two customers that bought from one business in one month, that business and that month."""
     seen: dict[tuple[str, date], tuple[str, str]] = {}
     for contact, customer, business, month in platform.connection.execute(BUYERS):
         other, other_customer = seen.setdefault((business, month), (contact, customer))

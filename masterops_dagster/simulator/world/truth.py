@@ -127,6 +127,13 @@ def truth(world: World, as_of: datetime | None = None) -> list[TruthRow]:
 def truth_periods(world: World, as_of: datetime | None, grain: Grain) -> list[TruthRow]:
     """The figures of all periods of a grain. Those of the present day alone (stock, back orders) and those of each
     day (debtors, days sales outstanding) come with the grain `day` only."""
+    return truth_of_grains(world, as_of, (grain,))[grain]
+
+
+def truth_of_grains(
+    world: World, as_of: datetime | None, grains: Iterable[Grain] = GRAINS
+) -> dict[Grain, list[TruthRow]]:
+    """`truth_periods` of several grains; the world's records are read once."""
     at = as_of or world.now()
     seen = world.seen_at(at)
     try:
@@ -137,16 +144,7 @@ def truth_periods(world: World, as_of: datetime | None, grain: Grain) -> list[Tr
     group = Books(GROUP, ALL_SYSTEMS)
     for own in books:
         group.add(own)
-    today = _day(at)
-    rows: list[TruthRow] = []
-    for own in [*books, group]:
-        rows += _flows(own, grain, today)
-        rows += _win_rate(own, grain)
-        if grain == "day":
-            rows += _debtors(own, today)
-            rows += _states(own, today)
-    rows += [row for row in _flows(shopify, grain, today) if row.metric in ("revenue", "orders", "units")]
-    return [_rounded(row) for row in rows]
+    return {grain: _figures([*books, group], shopify, grain, _day(at)) for grain in grains}
 
 
 def period_start(day: date, grain: Grain, first: date) -> date:
@@ -163,6 +161,18 @@ def period_start(day: date, grain: Grain, first: date) -> date:
 
 
 # ---- figures from the books
+
+
+def _figures(books: Iterable[Books], shopify: Books, grain: Grain, today: date) -> list[TruthRow]:
+    rows: list[TruthRow] = []
+    for own in books:
+        rows += _flows(own, grain, today)
+        rows += _win_rate(own, grain)
+        if grain == "day":
+            rows += _debtors(own, today)
+            rows += _states(own, today)
+    rows += [row for row in _flows(shopify, grain, today) if row.metric in ("revenue", "orders", "units")]
+    return [_rounded(row) for row in rows]
 
 
 @dataclass(slots=True)
