@@ -17,6 +17,8 @@ import httpx
 
 from masterops_dagster.cli.problems import Problem
 
+PARTITION_TAGS = {"dagster/partition", "dagster/asset_partition_range_start"}
+"""One of these stands on every run of days; without a kind of its own it is a backfill of them."""
 KIND_TAG = "masterops/kind"
 FINISHED = frozenset({"SUCCESS", "FAILURE", "CANCELED"})
 ACTIVE = ("STARTING", "STARTED", "CANCELING")
@@ -81,7 +83,7 @@ class DagsterRefused(Problem):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run, as the list shows it. `kind` is live, sweep or backfill."""
+    """One run, as the list shows it. `kind` is live, sweep or backfill, and empty where it reads no system."""
 
     run_id: str
     job: str
@@ -316,7 +318,7 @@ def _run(raw: Mapping[str, Any]) -> Run:
         run_id=raw["runId"],
         job=raw["jobName"],
         status=raw["status"],
-        kind=tags.get(KIND_TAG, "backfill"),
+        kind=tags.get(KIND_TAG, "backfill" if tags.keys() & PARTITION_TAGS else ""),
         created_at=datetime.fromtimestamp(raw["creationTime"], UTC),
         started_at=datetime.fromtimestamp(raw["startTime"], UTC) if raw["startTime"] else None,
         ended_at=datetime.fromtimestamp(raw["endTime"], UTC) if raw["endTime"] else None,

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 SECTION_WIDTH = 130
 """From this width of the terminal on, businesses stand side by side."""
+BOTH_CHANGES_WIDTH = 100
+"""Narrower than this, the change against last year has no room; its figure still stands there."""
 
 
 def kpi(
@@ -184,12 +186,14 @@ def _cell(figure: Kpi, definition: Definition) -> tuple[Text, Text]:
 
 
 def _section(key: str, figures: Sequence[Kpi], definitions: dict[str, Definition]) -> RenderableType:
+    from rich.console import Console
     from rich.table import Table
 
     by_kpi = {figure.kpi: figure for figure in figures}
+    wide = Console().width >= BOTH_CHANGES_WIDTH
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column(_name(key), header_style="bold", min_width=32)
-    for heading in ("", "before", "", "last year", ""):
+    table.add_column(_name(key), header_style="bold", min_width=32 if wide else 20)
+    for heading in ("", "before", "", "last year", "") if wide else ("", "before", "", "last year"):
         table.add_column(heading, justify="right", no_wrap=True)
     for definition in _in_order(definitions, figures):
         figure = by_kpi[definition.kpi]
@@ -197,7 +201,7 @@ def _section(key: str, figures: Sequence[Kpi], definitions: dict[str, Definition
         for earlier in (figure.prior_value, figure.last_year_value):
             row.append("–" if earlier is None else _amount(earlier, figure.unit))
             row.append(_change(figure.value, earlier, definition))
-        table.add_row(*row)
+        table.add_row(*(row if wide else row[:-1]))
     return table
 
 

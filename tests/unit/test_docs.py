@@ -17,7 +17,7 @@ from masterops_dagster.database.dbt import dbt_env
 from masterops_dagster.settings import PROJECT_ROOT
 
 PAGES = sorted((PROJECT_ROOT / "docs").glob("*.md"))
-LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 CODE = re.compile(r"^ {4}.*$|`[^`\n]+`", re.MULTILINE)
 COMMAND = re.compile(r"\bmasterops ([^\n`#|]+)")
 VARIABLE = re.compile(r"\b(?:MASTEROPS|HUBSPOT|UNLEASHED|WOOCOMMERCE|SUPABASE|DAGSTER)_[A-Z0-9_]*[A-Z0-9]\b")
