@@ -122,8 +122,8 @@ class Platform:
 
     def _dbt(self, *arguments: str) -> None:
         folders = ["--project-dir", str(dbt.PROJECT_DIR), "--profiles-dir", str(dbt.PROJECT_DIR)]
-        outputs = ["--target-path", str(self.target), "--log-path", str(self.target), "--log-level", "none", "--quiet"]
-        done = self.runner.invoke([*arguments, *folders, *outputs])
+        outputs = ["--target-path", str(self.target), "--log-path", str(self.target), "--no-write-json"]
+        done = self.runner.invoke([*arguments, *folders, *outputs, "--log-level", "none", "--quiet"])
         assert done.success, done.exception or [(node.node.name, node.message) for node in done.result]
 
 
