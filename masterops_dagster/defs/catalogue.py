@@ -1,7 +1,7 @@
 """What the catalogue shows of a dbt model beyond its definition: rows of tables, columns and where they come from.
 
 dagster-dbt works column lineage out anew in every run: 18 s of CPU for the staging views, more than dbt itself takes.
-It changes only with the manifest, so it is worked out once for each and kept beside Dagster's own files.
+It changes only with the manifest, so it is worked out once for each and kept beside it.
 """
 
 import hashlib
@@ -15,7 +15,6 @@ from dagster_dbt import DbtCliInvocation
 from psycopg import sql
 
 from masterops_dagster.database.connection import connect
-from masterops_dagster.settings import settings
 
 COLUMN_METADATA = ("dagster/column_schema", "dagster/column_lineage")
 STORED = frozenset({"table", "incremental", "snapshot"})
@@ -53,7 +52,7 @@ class _ColumnMetadata:
 
     def __init__(self, name: str, manifest: Path) -> None:
         digest = hashlib.sha256(manifest.read_bytes()).hexdigest()[:16]
-        self._file = settings().state_dir / "dagster" / "columns" / f"{name}-{digest}.json"
+        self._file = manifest.parent / "columns" / f"{name}-{digest}.json"
         self._by_key: dict[str, dict[str, str]] = json.loads(self._file.read_text()) if self._file.exists() else {}
 
     @property
