@@ -49,6 +49,15 @@ class Account:
         return ("raw", self.system) if self.business_key is None else ("raw", self.system, self.business_key)
 
 
+@dataclass(frozen=True, slots=True)
+class IntercompanyCustomer:
+    """A customer code, in one account at Unleashed, under which another business of the group buys."""
+
+    account_key: str
+    customer_code: str
+    buyer: str
+
+
 BUSINESSES = (
     Business("teelixir", "Teelixir"),
     Business("elevate_wholesale", "Elevate Wholesale"),
@@ -58,10 +67,18 @@ BUSINESSES = (
 
 ACCOUNTS = (
     Account("hubspot"),
+    Account("shopify", "teelixir"),
+    Account("shopify", "elevate_wholesale"),
     Account("unleashed", "teelixir"),
     Account("unleashed", "elevate_wholesale"),
+    Account("bigcommerce", "buy_organics_online"),
     Account("woocommerce", "red_hill_fresh"),
+    Account("n8n"),
+    Account("supabase"),
 )
+
+INTERCOMPANY_CUSTOMERS = (IntercompanyCustomer("unleashed_teelixir", "ELEVATE", "elevate_wholesale"),)
+"""Sales within the group: they count for the business that sells and are eliminated from the group's figures."""
 
 
 def business(key: str) -> Business:

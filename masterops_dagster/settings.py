@@ -26,8 +26,12 @@ PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
 CREDENTIALS: dict[str, tuple[tuple[str, ...], ...]] = {
     "hubspot": (("access_token",), ("client_id", "client_secret", "refresh_token")),
+    "shopify": (("base_url", "access_token"), ("base_url", "client_id", "client_secret")),
     "unleashed": (("api_id", "api_key"),),
+    "bigcommerce": (("store_hash", "access_token"),),
     "woocommerce": (("base_url", "consumer_key", "consumer_secret"),),
+    "n8n": (("base_url", "api_key"),),
+    "supabase": (("base_url", "secret_key"), ("base_url", "service_role_key")),
 }
 """The sets of credentials that a system accepts, the first one preferred. Each is the end of an environment
 variable's name: `UNLEASHED_TEELIXIR_API_ID`."""
@@ -35,6 +39,7 @@ variable's name: `UNLEASHED_TEELIXIR_API_ID`."""
 BASE_URLS: dict[str, str] = {
     "hubspot": "https://api.hubapi.com",
     "unleashed": "https://api.unleashedsoftware.com",
+    "bigcommerce": "https://api.bigcommerce.com",
 }
 """Where each system lives, if all its accounts share a host; `<ACCOUNT>_BASE_URL` overrides it."""
 
@@ -108,6 +113,12 @@ class Settings(BaseSettings):
     unleashed_requests_per_5_minutes: int = Field(300, ge=1)
     unleashed_page_size: int = Field(500, ge=1, le=1000)
     woocommerce_requests_per_second: int = Field(10, ge=1)
+    shopify_api_version: str = "2026-10"
+    shopify_points_per_second: int = Field(100, ge=1)
+    """How fast the query cost budget refills; the shop's plan decides, and each answer says so."""
+    bigcommerce_requests_per_30_seconds: int = Field(150, ge=1)
+    n8n_requests_per_second: int = Field(10, ge=1)
+    supabase_requests_per_second: int = Field(20, ge=1)
 
     history_start: date = date(2025, 7, 1)
     """The first day that can be backfilled; a first load reads everything, however old."""

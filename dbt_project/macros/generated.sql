@@ -17,13 +17,26 @@
 {% macro accounts(system=none) %}
 {%- set rows = [
     {"system": "hubspot", "business_key": none, "key": "hubspot", "schema": "raw_hubspot"},
+    {"system": "shopify", "business_key": "teelixir", "key": "shopify_teelixir", "schema": "raw_shopify_teelixir"},
+    {"system": "shopify", "business_key": "elevate_wholesale", "key": "shopify_elevate_wholesale", "schema": "raw_shopify_elevate_wholesale"},
     {"system": "unleashed", "business_key": "teelixir", "key": "unleashed_teelixir", "schema": "raw_unleashed_teelixir"},
     {"system": "unleashed", "business_key": "elevate_wholesale", "key": "unleashed_elevate_wholesale", "schema": "raw_unleashed_elevate_wholesale"},
+    {"system": "bigcommerce", "business_key": "buy_organics_online", "key": "bigcommerce_buy_organics_online", "schema": "raw_bigcommerce_buy_organics_online"},
     {"system": "woocommerce", "business_key": "red_hill_fresh", "key": "woocommerce_red_hill_fresh", "schema": "raw_woocommerce_red_hill_fresh"},
+    {"system": "n8n", "business_key": none, "key": "n8n", "schema": "raw_n8n"},
+    {"system": "supabase", "business_key": none, "key": "supabase", "schema": "raw_supabase"},
 ] -%}
 {%- set chosen = [] -%}
 {%- for account in rows if system is none or account.system == system -%}{%- do chosen.append(account) -%}{%- endfor -%}
 {{ return(chosen) }}
+{% endmacro %}
+
+
+{% macro intercompany_customers() %}
+{%- set rows = [
+    {"account_key": "unleashed_teelixir", "customer_code": "ELEVATE", "buyer": "elevate_wholesale"},
+] -%}
+{{ return(rows) }}
 {% endmacro %}
 
 

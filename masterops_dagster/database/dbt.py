@@ -13,7 +13,7 @@ from pathlib import Path
 
 from psycopg.conninfo import conninfo_to_dict
 
-from masterops_dagster.businesses import ACCOUNTS, BUSINESSES
+from masterops_dagster.businesses import ACCOUNTS, BUSINESSES, INTERCOMPANY_CUSTOMERS
 from masterops_dagster.settings import PROJECT_ROOT
 
 PROJECT_DIR = PROJECT_ROOT / "dbt_project"
@@ -54,7 +54,7 @@ def kpi_keys() -> list[str]:
 
 
 def render_macros() -> str:
-    """The generated macros: `businesses()`, `accounts(system=none)`, `kpi_keys()`."""
+    """The generated macros: `businesses()`, `accounts(system=none)`, `intercompany_customers()`, `kpi_keys()`."""
     businesses = [asdict(business) for business in BUSINESSES]
     accounts = [{**asdict(account), "key": account.key, "schema": account.schema} for account in ACCOUNTS]
     return "\n\n".join(
@@ -62,6 +62,7 @@ def render_macros() -> str:
             HEADER.rstrip(),
             _macro("businesses()", businesses),
             _macro("accounts(system=none)", accounts, keep="system is none or account.system == system"),
+            _macro("intercompany_customers()", [asdict(customer) for customer in INTERCOMPANY_CUSTOMERS]),
             _macro("kpi_keys()", kpi_keys()),
         )
     )

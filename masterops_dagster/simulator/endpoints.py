@@ -51,12 +51,31 @@ def _credentials(system: str) -> Mapping[str, str]:
                 "client_secret": str(uuid4()),
                 "refresh_token": f"ap1-{secrets.token_hex(18)}",
             }
+        case "shopify":
+            return {
+                "access_token": f"shpat_{secrets.token_hex(16)}",
+                "client_id": secrets.token_hex(16),
+                "client_secret": f"shpss_{secrets.token_hex(16)}",
+            }
         case "unleashed":
             return {"api_id": str(uuid4()), "api_key": secrets.token_urlsafe(66)}
         case "woocommerce":
             return {
                 "consumer_key": f"ck_{secrets.token_hex(20)}",
                 "consumer_secret": f"cs_{secrets.token_hex(20)}",
+            }
+        case "bigcommerce":
+            return {
+                "store_hash": secrets.token_hex(5),
+                "access_token": secrets.token_hex(16),
+                "client_secret": secrets.token_hex(32),
+            }
+        case "n8n":
+            return {"api_key": f"n8n_api_{secrets.token_hex(20)}"}
+        case "supabase":
+            return {
+                "secret_key": f"sb_secret_{secrets.token_urlsafe(24)}",
+                "publishable_key": f"sb_publishable_{secrets.token_urlsafe(24)}",
             }
         case _:
             raise ValueError(f"no stand-in for {system}")

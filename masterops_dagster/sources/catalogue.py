@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from masterops_dagster.businesses import Account
-from masterops_dagster.sources import hubspot, unleashed, woocommerce
+from masterops_dagster.sources import bigcommerce, hubspot, n8n, shopify, unleashed, woocommerce
 from masterops_dagster.sources.stream import INGEST_COLUMNS, Column, Stream, Type
 
 STREAMS: dict[str, tuple[Stream, ...]] = {
     "hubspot": hubspot.STREAMS,
+    "shopify": shopify.STREAMS,
     "unleashed": unleashed.STREAMS,
+    "bigcommerce": bigcommerce.STREAMS,
     "woocommerce": woocommerce.STREAMS,
+    "n8n": n8n.STREAMS,
+    "supabase": (),
 }
 """By system; the accounts of one system have the same streams."""
 

@@ -24,7 +24,14 @@ HEADER = """\
 
 """
 
-SYSTEM_NAMES = {"hubspot": "HubSpot", "unleashed": "Unleashed", "woocommerce": "WooCommerce"}
+SYSTEM_NAMES = {
+    "hubspot": "HubSpot",
+    "shopify": "Shopify",
+    "unleashed": "Unleashed",
+    "bigcommerce": "BigCommerce",
+    "woocommerce": "WooCommerce",
+    "n8n": "n8n",
+}
 
 READING = {
     Mode.INCREMENTAL: "Read by modification; one row per key, the newest.",
@@ -69,7 +76,8 @@ SHARED_SOURCES: dict[str, tuple[str, dict[str, str]]] = {
 
 def render() -> str:
     """The whole file."""
-    document = {"version": 2, "sources": [*map(_account_source, ACCOUNTS), *map(_shared_source, SHARED_SOURCES)]}
+    accounts = [account for account in ACCOUNTS if streams_of(account)]
+    document = {"version": 2, "sources": [*map(_account_source, accounts), *map(_shared_source, SHARED_SOURCES)]}
     return HEADER + yaml.safe_dump(document, sort_keys=False, width=110, allow_unicode=True)
 
 

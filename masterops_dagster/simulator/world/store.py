@@ -58,7 +58,6 @@ from masterops_dagster.simulator.world.records import (
     moment,
 )
 from masterops_dagster.simulator.world.rhythm import Plan
-from masterops_dagster.simulator.world.unleashed import SHOPIFY_ACCOUNT
 
 WORLD_FILE = "world.sqlite"
 WRITTEN_ID_START = 900_000_000_000
@@ -129,7 +128,11 @@ RESOURCES: dict[str, tuple[str, ...]] = {
         *("Products", "ProductGroups", "Customers", "Suppliers", "Warehouses", "SalesPersons"),
         *("SalesOrders", "Invoices", "CreditNotes", "PurchaseOrders", "StockAdjustments"),
     ),
+    "shopify": ("orders", "customers", "products", "locations", "abandoned_checkouts"),
+    "bigcommerce": ("orders", "refunds", "customers", "products"),
     "woocommerce": ("orders", "refunds", "customers", "products", "products/variations"),
+    "n8n": ("workflows", "executions", "tags", "credentials"),
+    "supabase": (),
 }
 """What is stored for an account of each system."""
 
@@ -595,8 +598,7 @@ class World:
                 self._connection.execute(statement)
             self._connection.executemany(
                 "insert or ignore into collections (account, resource) values (?, ?)",
-                [(account.key, resource) for account in ACCOUNTS for resource in RESOURCES[account.system]]
-                + [(SHOPIFY_ACCOUNT, "orders")],
+                [(account.key, resource) for account in ACCOUNTS for resource in RESOURCES[account.system]],
             )
             self._connection.execute(
                 "insert or ignore into world values (1, ?, ?, ?, '', '[]', ?)",
