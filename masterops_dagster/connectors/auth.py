@@ -1,4 +1,4 @@
-"""How a request proves who we are: bearer tokens, OAuth refresh, Unleashed's signature, OAuth 1.0a.
+"""How a request proves who we are: bearer tokens, keys in headers, OAuth refresh, Unleashed's signature, OAuth 1.0a.
 
 All are `httpx.Auth` classes. They sign the request as it goes over the wire, each time it is sent, so that a retry
 carries a fresh timestamp.
@@ -36,6 +36,18 @@ class BearerToken(httpx.Auth):
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         request.headers["Authorization"] = f"Bearer {self._token}"
+        yield request
+
+
+class HeaderKey(httpx.Auth):
+    """A key that does not expire by itself, in a header of the system's own: `X-N8N-API-KEY: …`."""
+
+    def __init__(self, header: str, key: str) -> None:
+        self._header = header
+        self._key = key
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        request.headers[self._header] = self._key
         yield request
 
 
