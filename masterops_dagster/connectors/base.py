@@ -53,10 +53,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some records, in the system's order. `total` is the system's count of all that match, None where it has none."""
+    """Some records, in the system's order. `total` is the system's count of all that match, None where it has none.
+
+    `settled_until`: a cursor must not pass this moment, since something from then on may yet change without showing
+    as modified; None where the system shows every change.
+    """
 
     items: list[Record]
     total: int | None = None
+    settled_until: datetime | None = None
 
 
 class StreamReader(Protocol):
@@ -264,22 +269,25 @@ class Connector:
         template: str,
         *,
         operation: str,
-        path: Mapping[str, str | int] | None = None,
+        path: Mapping[str, str | int | Sequence[str]] | None = None,
         params: Mapping[str, str | int] | None = None,
         json: object = None,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
         repeatable: bool | None = None,
         windows: Sequence[Window] = (),
     ) -> Reply:
         """Send a request, again where that is safe and can help, and return the decoded answer.
 
-        `template` is the path below the base URL with `{names}` filled from `path` (percent-encoded); it is what
-        telemetry shows, so ids belong into `path`. `operation` names it in errors: `list SalesOrders`. `repeatable`
-        says that sending it twice does no harm; by default so for GET, HEAD, PUT and DELETE. Others are repeated only
-        if the system can't have acted on them: no connection was made, or it answered 429. `windows` are those in which
-        it counts besides the account's own. Raises `ConnectorError`s.
+        `template` is the path below the base URL with `{names}` filled from `path` (percent-encoded; a sequence fills
+        in several parts of the path); it is what telemetry shows, so ids belong into `path`. The body is `json`, or
+        `content` as it is, whose type stands in `headers`. `operation` names it in errors: `list SalesOrders`.
+        `repeatable` says that sending it twice does no harm; by default so for GET, HEAD, PUT and DELETE. Others are
+        repeated only if the system can't have acted on them: no connection was made, or it answered 429. `windows` are
+        those in which it counts besides the account's own. Raises `ConnectorError`s.
         """
         safe = method in self.repeatable_methods if repeatable is None else repeatable
-        url = self.base_url + template.format_map({k: quote(str(v), safe="") for k, v in (path or {}).items()})
+        url = self.base_url + template.format_map({name: _path_value(value) for name, value in (path or {}).items()})
         if params:
             url += "?" + "&".join(f"{quote(k, safe='')}={_query_value(str(v))}" for k, v in params.items())
         call = _Call(
@@ -287,7 +295,8 @@ class Connector:
             template=template,
             url=url,
             operation=operation,
-            content=None if json is None else encode_json(json),
+            content=content if json is None else encode_json(json),
+            headers=headers or {},
             windows=self.windows + tuple(windows),
             deadline=time.monotonic() + self.patience.deadline,
         )
@@ -373,7 +382,7 @@ class Connector:
                 call.method,
                 call.url,
                 content=call.content,
-                headers={"Content-Type": "application/json"} if call.content is not None else None,
+                headers={**({} if call.content is None else {"Content-Type": "application/json"}), **call.headers},
                 timeout=min(self.patience.timeout, remaining),
             ) as response:
                 exchange.status = response.status_code
@@ -549,6 +558,7 @@ class _Call:
     url: str
     operation: str
     content: bytes | None
+    headers: Mapping[str, str]
     windows: tuple[Window, ...]
     deadline: float
     tries: int = 0
@@ -589,6 +599,11 @@ def _redirect(headers: httpx.Headers) -> Explanation:
     target = urlsplit(headers.get("Location", ""))
     where = f"{target.scheme}://{target.netloc}" if target.netloc else "another path"
     return Explanation(f"redirected to {where}", advice="Set the base URL to where the API itself answers.")
+
+
+def _path_value(value: str | int | Sequence[str]) -> str:
+    parts = [str(value)] if isinstance(value, str | int) else value
+    return "/".join(quote(part, safe="") for part in parts)
 
 
 def _query_value(value: str) -> str:
