@@ -11,7 +11,7 @@ from itertools import product
 
 from masterops_dagster.businesses import MELBOURNE
 from masterops_dagster.reporting.kpis import Kpi, read_kpis, shown
-from masterops_dagster.simulator.world.truth import GRAINS, TruthRow, period_start, truth_of_grains
+from masterops_dagster.simulator.world.truth import ALL_SYSTEMS, GRAINS, TruthRow, period_start, truth_of_grains
 from tests.refreshing import Platform
 
 DAILY = {
@@ -70,7 +70,7 @@ class Comparison:
         """The same from the world's own records."""
         world = self.platform.world
         at = world.now()
-        rows = {grain: _connected(own) for grain, own in truth_of_grains(world, at).items()}
+        rows = {grain: _of_businesses(own) for grain, own in truth_of_grains(world, at).items()}
         world.close()
         today = at.astimezone(MELBOURNE).date()
         self.days.add(today)
@@ -108,6 +108,6 @@ class Comparison:
                     yield (business, kpi, grain, period), value
 
 
-def _connected(rows: list[TruthRow]) -> list[TruthRow]:
-    """Without Teelixir's Shopify store, which is not connected."""
-    return [row for row in rows if row.system != "shopify"]
+def _of_businesses(rows: list[TruthRow]) -> list[TruthRow]:
+    """The figures of each business and the group; not what one of a business's systems adds to them."""
+    return [row for row in rows if row.system == ALL_SYSTEMS]

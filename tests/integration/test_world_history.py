@@ -21,9 +21,9 @@ from typing import Any
 import pytest
 
 from masterops_dagster.businesses import MELBOURNE
+from masterops_dagster.simulator.world.books.common import net_moment
 from masterops_dagster.simulator.world.records import Query
 from masterops_dagster.simulator.world.store import World
-from masterops_dagster.simulator.world.truth import _net_moment
 
 NOW = datetime(2026, 11, 24, 2, 0, tzinfo=UTC)
 SHOPIFY_NAME = re.compile(r"(^|\s)#TX[0-9]+")
@@ -375,5 +375,5 @@ def test_orders_vanish_from_the_shop(world: World) -> None:
 
 def test_dates_of_unleashed_are_the_moments_by_which_its_filters_go(world: World) -> None:
     for record in world.page("unleashed_teelixir", "SalesOrders", limit=500).records:
-        assert _net_moment(record.body["OrderDate"]) == record.business_at
-        assert _net_moment(record.body["LastModifiedOn"]) == record.modified_at
+        assert net_moment(record.body["OrderDate"]) == record.business_at
+        assert net_moment(record.body["LastModifiedOn"]) == record.modified_at

@@ -313,6 +313,16 @@ class World:
         else:
             yield from self._scan(account, resource, query, at)
 
+    def ever(self, account: str, resource: str) -> Iterator[Record]:
+        """All that there is or was up to now, each record in its last state, in no particular order."""
+        at = self._ready()
+        for row in self._connection.execute(
+            f"""select {RECORD_COLUMNS} from records where collection = ? and visible_from <= ?
+            group by id having visible_from = max(visible_from)""",  # noqa: S608 names of our own
+            (self._collection(account, resource), at),
+        ):
+            yield self._record(account, resource, row, at)
+
     def associations(self, from_type: str, to_type: str, ids: Collection[str]) -> dict[str, list[AssociationTo]]:
         """What each of the objects is associated with; objects without any are missing from the answer."""
         at = self._ready()

@@ -319,11 +319,17 @@ def _shopify_order(
         "cancelledAt": None,
         "email": who.email,
         "taxesIncluded": False,
+        "test": False,
+        "displayFulfillmentStatus": "UNFULFILLED",
+        "customer": {"id": f"gid://shopify/Customer/{7_000_000_000 + who.number}"},
+        "purchasingEntity": None,
+        "fulfillments": [],
         "lineItems": [
             {
                 "id": f"gid://shopify/LineItem/{(5_000_000_000 + number) * 10 + place}",
                 "sku": line.article.sku,
                 "title": line.article.name,
+                "isGiftCard": False,
                 "quantity": int(line.quantity),
                 "discountedTotalSet": {"shopMoney": {"amount": str(line.total), "currencyCode": "AUD"}},
                 "taxLines": [
@@ -340,7 +346,11 @@ def _shopify_order(
         states.append((until, {**body, "cancelledAt": iso(until), "updatedAt": iso(until)}))
     elif order.credit is not None and order.credit.completed:
         until = order.credit.at
-        refund = {"createdAt": iso(until), "subtotalSet": {"shopMoney": {"amount": str(order.credit.sub_total)}}}
+        returned = {
+            "lineItem": {"id": body["lineItems"][0]["id"]},
+            "subtotalSet": {"shopMoney": {"amount": str(order.credit.sub_total)}},
+        }
+        refund = {"createdAt": iso(until), "refundLineItems": [returned]}
         states.append((until, {**body, "refunds": [refund], "updatedAt": iso(until)}))
     yield from versions(SHOPIFY_ACCOUNT, "orders", id, number, states)
 
