@@ -13,12 +13,14 @@ from masterops_dagster.connectors.auth import BearerToken
 from masterops_dagster.connectors.base import Options, Patience
 from masterops_dagster.connectors.budget import Budget, InMemoryBudget, Window
 from masterops_dagster.connectors.hubspot import HubSpot, oauth
+from masterops_dagster.connectors.n8n import N8N
+from masterops_dagster.connectors.supabase import Supabase
 from masterops_dagster.connectors.telemetry import TelemetrySink
 from masterops_dagster.connectors.unleashed import Unleashed
 from masterops_dagster.connectors.woocommerce import WooCommerce
 from masterops_dagster.settings import AccountAccess, Settings
 
-AnyConnector = HubSpot | Unleashed | WooCommerce
+AnyConnector = HubSpot | N8N | Supabase | Unleashed | WooCommerce
 
 
 @cache
@@ -56,6 +58,14 @@ def open_connector(
                 requests_per_day=settings.hubspot_requests_per_day,
                 **options,
             )
+        case "n8n":
+            return N8N(
+                access.base_url,
+                account.key,
+                access.secret("api_key"),
+                window=Window("1s", settings.n8n_requests_per_second, 1.0),
+                **options,
+            )
         case "unleashed":
             return Unleashed(
                 access.base_url,
@@ -74,6 +84,14 @@ def open_connector(
                 access.secret("consumer_key"),
                 access.secret("consumer_secret"),
                 window=Window("1s", settings.woocommerce_requests_per_second, 1.0),
+                **options,
+            )
+        case "supabase":
+            return Supabase(
+                access.base_url,
+                account.key,
+                access.secret("secret_key" if "secret_key" in access.secrets else "service_role_key"),
+                window=Window("1s", settings.supabase_requests_per_second, 1.0),
                 **options,
             )
     raise ValueError(f"there is no connector for {account.system!r}")

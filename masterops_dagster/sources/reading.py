@@ -62,14 +62,24 @@ class Reading:
             )
             for stream in family.streams
         }
+        self._settled_until: datetime | None = None
         self._constants: dict[str, object] = {"_loaded_at": family.business_at}
         if family.parent.mode is Mode.SNAPSHOT:
             self._constants["snapshot_date"] = clock.business_day(family.business_at)
 
     def read(self, pages: Iterable[Page]) -> None:
         """Spools the parents and their children; children of a parent that doesn't fit wait for it."""
-        for records in _batches(pages):
+        for records in _batches(self._noting(pages)):
             self.take(records)
+        if self.family.watermark is not None and self._settled_until is not None:
+            self.family.watermark = min(self.family.watermark, self._settled_until)
+
+    def _noting(self, pages: Iterable[Page]) -> Iterator[Page]:
+        """The pages, once it is noted how far a cursor may go."""
+        for page in pages:
+            bounds = (page.settled_until, self._settled_until)
+            self._settled_until = min((bound for bound in bounds if bound is not None), default=None)
+            yield page
 
     def take(self, records: Sequence[Record]) -> None:
         """Spools one batch of parents and their children."""
