@@ -7,14 +7,14 @@ because more was sold than counted in, and some have no known cost.
 from __future__ import annotations
 
 import hashlib
-from datetime import date, timedelta
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from masterops_dagster.simulator.world.clock import day_start
 from masterops_dagster.simulator.world.records import Body, Record, millis
 from masterops_dagster.simulator.world.seeding import cents
 
-STOCK_ON_HAND = "StockOnHand"
 CARRIES_STOCK = frozenset({"products", "products/variations"})
 
 WAREHOUSES: dict[str, tuple[tuple[str, str], ...]] = {
@@ -22,6 +22,12 @@ WAREHOUSES: dict[str, tuple[tuple[str, str], ...]] = {
     "unleashed_elevate_wholesale": (("DAN", "Dandenong"), ("QC", "Quarantine")),
 }
 """(code, name) per account, the default one first. The second holds every third product as well."""
+
+LOCATIONS: dict[str, tuple[tuple[int, str], ...]] = {
+    "shopify_teelixir": ((61_000_000_001, "Melbourne warehouse"), (61_000_000_002, "Third-party logistics")),
+    "shopify_elevate_wholesale": ((62_000_000_001, "Dandenong"),),
+}
+"""(number, name) of the places of a Shopify store that hold stock, the main one first."""
 
 _ORIGIN = date(2020, 1, 1)
 
@@ -61,34 +67,84 @@ def on_hand(account: str, product: dict[str, Any], seed: int, day: date, first_n
     for (warehouse, _), quantity in zip(WAREHOUSES[account], shares, strict=False):
         allocated = max(0, min(quantity, quantity // 7))
         cost = product["AverageLandPrice"]
-        rows.append(
-            Record(
-                id=f"{product['Guid']}-{warehouse}",
-                number=first_number + len(rows),
-                created_at=start,
-                business_at=start,
-                modified_at=start,
-                archived=False,
-                parent="",
-                body={
-                    "ProductCode": code,
-                    "ProductDescription": product["ProductDescription"],
-                    "ProductGuid": product["Guid"],
-                    "ProductSourceId": None,
-                    "ProductGroupName": (product["ProductGroup"] or {}).get("GroupName"),
-                    "WarehouseId": None,
-                    "Warehouse": warehouse,
-                    "WarehouseCode": warehouse,
-                    "QtyOnHand": quantity,
-                    "AvailableQty": quantity - allocated,
-                    "AllocatedQty": allocated,
-                    "OnPurchase": level(seed, f"{code}:purchase", day - timedelta(days=3)) // 4,
-                    "AvgCost": cost,
-                    "TotalCost": cents(quantity * cost) if cost is not None else None,
-                    "DaysSinceLastSale": level(seed, f"{code}:idle", day) % 40,
-                    "LastModifiedOn": f"/Date({millis(start)})/",
-                    "Guid": product["Guid"],
-                },
-            )
-        )
+        body: Body = {
+            "ProductCode": code,
+            "ProductDescription": product["ProductDescription"],
+            "ProductGuid": product["Guid"],
+            "ProductSourceId": None,
+            "ProductGroupName": (product["ProductGroup"] or {}).get("GroupName"),
+            "WarehouseId": None,
+            "Warehouse": warehouse,
+            "WarehouseCode": warehouse,
+            "QtyOnHand": quantity,
+            "AvailableQty": quantity - allocated,
+            "AllocatedQty": allocated,
+            "OnPurchase": level(seed, f"{code}:purchase", day - timedelta(days=3)) // 4,
+            "AvgCost": cost,
+            "TotalCost": cents(quantity * cost) if cost is not None else None,
+            "DaysSinceLastSale": level(seed, f"{code}:idle", day) % 40,
+            "LastModifiedOn": f"/Date({millis(start)})/",
+            "Guid": product["Guid"],
+        }
+        rows.append(_row(f"{product['Guid']}-{warehouse}", first_number + len(rows), start, body))
     return rows
+
+
+def inventory_levels(account: str, product: dict[str, Any], seed: int, day: date, first_number: int) -> list[Record]:
+    """What a Shopify store believes to have of each variant of a product, one row per location.
+
+    One item in twenty was not brought up to date since the day before. What isn't tracked has nothing anywhere.
+    """
+    start = day_start(day)
+    rows: list[Record] = []
+    for variant in product["variants"]:
+        item = variant["inventoryItem"]
+        number = int(item["id"].rpartition("/")[2])
+        total = incoming = 0
+        if item["tracked"]:
+            stale = hashlib.blake2b(f"{seed}:stale:{number}:{day}".encode(), digest_size=1).digest()[0] < 13
+            total = level(seed, item["sku"], day - timedelta(days=1) if stale else day)
+            incoming = level(seed, f"{item['sku']}:purchase", day - timedelta(days=3)) // 4
+        places = LOCATIONS[account]
+        elsewhere = total // 3 if len(places) > 1 and total > 0 and number % 2 == 0 else 0
+        for place, (location, name) in enumerate(places):
+            quantity = elsewhere if place else total - elsewhere
+            committed = max(0, quantity // 7)
+            id = f"gid://shopify/InventoryLevel/{location}{number % 1_000_000:06d}?inventory_item_id={number}"
+            quantities = {
+                "available": quantity - committed,
+                "on_hand": quantity,
+                "committed": committed,
+                "incoming": incoming if place == 0 else 0,
+                "reserved": 0,
+            }
+            body: Body = {
+                "id": id,
+                "item": item,
+                "location": {"id": f"gid://shopify/Location/{location}", "name": name},
+                "quantities": quantities,
+                "updatedAt": start.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            }
+            rows.append(_row(id, first_number + len(rows), start, body))
+    return rows
+
+
+def _row(id: str, number: int, start: datetime, body: Body) -> Record:
+    return Record(
+        id=id,
+        number=number,
+        created_at=start,
+        business_at=start,
+        modified_at=start,
+        archived=False,
+        parent="",
+        body=body,
+    )
+
+
+SNAPSHOTS: dict[str, tuple[str, Callable[[str, dict[str, Any], int, date, int], list[Record]]]] = {
+    "StockOnHand": ("Products", on_hand),
+    "inventory_levels": ("products", inventory_levels),
+}
+"""Resources that are no stored records but follow from the products of the day: the resource of these, and the rows
+of one product, given account, product, seed, Melbourne day and the number of the first row."""

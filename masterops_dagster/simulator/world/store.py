@@ -19,6 +19,8 @@ The interface for the HTTP side (paths, signatures and limits are its own busine
 - Unleashed: the names in its paths (Products, ProductGroups, Customers, Suppliers, Warehouses, SalesPersons,
   SalesOrders, Invoices, CreditNotes, PurchaseOrders, StockAdjustments, StockOnHand); id = Guid; `business_at` is the
   date that `startDate`/`endDate` filter by (OrderDate, InvoiceDate, CreditDate, AdjustmentDate; else CreatedOn).
+- Shopify: orders, customers, products, locations, abandoned_checkouts, inventory_levels; id = gid, every connection a
+  plain list; `business_at` is `createdAt`. Moments are whole seconds.
 - WooCommerce: orders, refunds (parent = order id), customers, products, `products/variations` (parent = product id);
   id = str(number). Moments are whole seconds. A product's stock is that of the Melbourne day.
 
@@ -282,8 +284,8 @@ class World:
         """Rows `offset` … `offset + limit` of what the query finds, and how many it finds in all."""
         query = query or Query()
         at = self._ready()
-        if resource == stock.STOCK_ON_HAND:
-            found = self._stock_on_hand(account, query, at)
+        if resource in stock.SNAPSHOTS:
+            found = self._of_the_day(account, resource, query, at)
             return Page(found[offset : offset + limit], len(found))
         if query.matching is not None:
             matching = list(self._scan(account, resource, query, at))
@@ -308,8 +310,8 @@ class World:
         """All that the query finds, row by row, as of one moment."""
         query = query or Query()
         at = self._ready()
-        if resource == stock.STOCK_ON_HAND:
-            yield from self._stock_on_hand(account, query, at)
+        if resource in stock.SNAPSHOTS:
+            yield from self._of_the_day(account, resource, query, at)
         else:
             yield from self._scan(account, resource, query, at)
 
@@ -718,18 +720,18 @@ class World:
         seed: int = self._connection.execute("select seed from world").fetchone()[0]
         return seed
 
-    def _stock_on_hand(self, account: str, query: Query, at: int) -> list[Record]:
+    def _of_the_day(self, account: str, resource: str, query: Query, at: int) -> list[Record]:
         """Stock is no stored record: it follows from the products of the day."""
+        products, rows_of = stock.SNAPSHOTS[resource]
         day = clock.melbourne_day(moment(at))
         seed = self._seed()
-        where, arguments = self._where(account, "Products", Query(), at)
+        where, arguments = self._where(account, products, Query(), at)
         rows: list[Record] = []
         for (text,) in self._connection.execute(
             f"select body from records where {where} and origin <> 'imported' order by number",  # noqa: S608
             arguments,
         ):
-            product = decode_exactly(text)
-            for row in stock.on_hand(account, product, seed, day, first_number=len(rows)):
+            for row in rows_of(account, decode_exactly(text), seed, day, len(rows)):
                 rows.append(replace(row, body=self._decode(encode_body(row.body))))
         return [row for row in rows if _matches(row, query)]
 
@@ -844,7 +846,7 @@ def _order(query: Query) -> str:
 
 
 def _matches(row: Record, query: Query) -> bool:
-    """The part of a query that makes sense for stock on hand."""
+    """The part of a query that makes sense for the stock of a day."""
     if query.ids is not None and row.id not in query.ids:
         return False
     if query.modified_from is not None and row.modified_at < query.modified_from:
