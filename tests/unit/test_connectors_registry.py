@@ -8,7 +8,9 @@ from pydantic import SecretStr
 from masterops_dagster.businesses import ACCOUNTS, Account
 from masterops_dagster.connectors.auth import BearerToken, OAuthRefresh
 from masterops_dagster.connectors.hubspot import HubSpot
+from masterops_dagster.connectors.n8n import N8N
 from masterops_dagster.connectors.registry import open_connector, process_budget
+from masterops_dagster.connectors.supabase import Supabase
 from masterops_dagster.connectors.unleashed import Unleashed
 from masterops_dagster.connectors.woocommerce import WooCommerce
 from masterops_dagster.settings import CREDENTIALS, AccountAccess, MissingCredential, Settings
@@ -21,7 +23,7 @@ def access(account: Account, names: tuple[str, ...], base_url: str = "https://ex
 
 @pytest.mark.parametrize("account", ACCOUNTS, ids=lambda account: account.key)
 def test_every_account_has_a_connector(account: Account) -> None:
-    kinds = {"hubspot": HubSpot, "unleashed": Unleashed, "woocommerce": WooCommerce}
+    kinds = {"hubspot": HubSpot, "n8n": N8N, "supabase": Supabase, "unleashed": Unleashed, "woocommerce": WooCommerce}
     for names in CREDENTIALS[account.system]:
         with open_connector(access(account, names), Settings()) as connector:
             assert type(connector) is kinds[account.system]
