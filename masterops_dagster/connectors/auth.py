@@ -51,6 +51,22 @@ class HeaderKey(httpx.Auth):
         yield request
 
 
+class SupabaseKey(httpx.Auth):
+    """A project's API key, in `apikey`. A key of the old kind is a JWT and goes into `Authorization: Bearer`, too.
+
+    One of the new kind (`sb_secret_…`) is none, and is refused there as a broken token.
+    """
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        request.headers["apikey"] = self._key
+        if self._key.count(".") == 2:
+            request.headers["Authorization"] = f"Bearer {self._key}"
+        yield request
+
+
 class OAuthRefresh(httpx.Auth):
     """A bearer token fetched with a refresh token (RFC 6749 §6), before it expires, and once more when it is refused.
 

@@ -17,6 +17,7 @@ from masterops_dagster.simulator.endpoints import mount_path
 from masterops_dagster.simulator.hubspot import HubSpotStandIn
 from masterops_dagster.simulator.misbehaviour import Connections, FaultsInForce, Misbehaving
 from masterops_dagster.simulator.serving import Served, StandIn
+from masterops_dagster.simulator.supabase import SupabaseStandIn
 from masterops_dagster.simulator.unleashed import UnleashedStandIn
 from masterops_dagster.simulator.woocommerce import WooCommerceStandIn
 from masterops_dagster.simulator.world.store import World
@@ -41,7 +42,7 @@ def create_app(world: World, endpoints: Mapping[str, Mapping[str, str]], connect
 
     mounts = []
     for account in ACCOUNTS:
-        if account.system not in {"hubspot", "unleashed", "woocommerce"}:
+        if account.system not in {"hubspot", "supabase", "unleashed", "woocommerce"}:
             continue
         stand_in = _stand_in(account, world, endpoints[account.key], policies)
         served = Misbehaving(Served(stand_in, workers), account, faults, connections, stand_in.bodies)
@@ -57,5 +58,7 @@ def _stand_in(account: Account, world: World, endpoint: Mapping[str, str], polic
             return UnleashedStandIn(account, world, endpoint, policies)
         case "woocommerce":
             return WooCommerceStandIn(account, world, endpoint, policies)
+        case "supabase":
+            return SupabaseStandIn(account, world, endpoint, policies)
         case _:
             raise ValueError(f"no stand-in for {account.system}")

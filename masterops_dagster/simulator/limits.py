@@ -45,6 +45,7 @@ class Policy:
 
 DEFAULTS: Mapping[str, Policy] = {
     "hubspot": Policy(burst=Limit(100, 10.0), search=Limit(5, 1.0), day=250_000),
+    "supabase": Policy(),
     "unleashed": Policy(burst=Limit(300, 300.0)),
     "woocommerce": Policy(),
 }
