@@ -1,8 +1,7 @@
-"""Spooled rows into PostgreSQL: one dlt pipeline per account, parquet over COPY into staging, merged by key there.
+"""Spooled rows into PostgreSQL: one dlt pipeline per account, parquet over COPY into staging tables, then a merge.
 
 What was left of an earlier run is dropped, never loaded: its rows are read again, since cursors move only after a load.
-Children carry no merge key: with two keys dlt joins by `or`, which PostgreSQL can't hash; lines that are gone are
-deleted by `settle.py` instead, in the transaction that moves the cursor.
+Lines that are gone are deleted by `settle.py`, in the transaction that moves the cursor.
 """
 
 from __future__ import annotations
@@ -14,17 +13,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+import psycopg
 import structlog
 
 from masterops_dagster.businesses import Account
+from masterops_dagster.database.connection import connect
 from masterops_dagster.settings import settings
-from masterops_dagster.sources.catalogue import PARENT_VERSION, table_columns
+from masterops_dagster.sources import merge
+from masterops_dagster.sources.catalogue import table_columns
 from masterops_dagster.sources.spool import Spooled
-from masterops_dagster.sources.stream import Column, Stream, Type
+from masterops_dagster.sources.stream import Column, Type
 
 if TYPE_CHECKING:
     from dlt.common.schema.typing import TColumnSchema
     from dlt.extract import DltResource
+    from dlt.pipeline.pipeline import Pipeline
 
 DATA_TYPES: dict[Type, TColumnSchema] = {
     Type.TEXT: {"data_type": "text"},
@@ -54,9 +57,9 @@ def application_name(account: Account) -> str:
 
 
 def load(account: Account, url: str, spooled: Sequence[Spooled]) -> str:
-    """Merges the rows into the account's raw tables and returns dlt's load id. Raises `LoadFailed`.
+    """Merges the rows into the account's raw tables, all tables or none, and returns dlt's load id.
 
-    Only one load of an account may run at a time. All tables or none are merged, but each in a transaction of its own.
+    Only one load of an account may run at a time. Raises `LoadFailed`.
     """
     folder = settings().state_dir / "dlt"
     os.environ["DLT_DATA_DIR"] = str(folder)
@@ -67,20 +70,33 @@ def load(account: Account, url: str, spooled: Sequence[Spooled]) -> str:
     dlt.config["load.workers"] = LOAD_WORKERS
     dlt.config["load.raise_on_max_retries"] = 2
     drop_pending(account, folder)
+    streams = [rows.stream for rows in spooled]
+    name = application_name(account)
     pipeline = dlt.pipeline(
         account.key,
         pipelines_dir=str(folder / "pipelines"),
-        destination=dlt.destinations.postgres(credentials=_named(url, application_name(account))),
-        dataset_name=account.schema,
+        destination=dlt.destinations.postgres(credentials=_named(url, name)),
+        dataset_name=merge.staging_schema(account),
     )
     try:
-        loaded = pipeline.run(
-            [_resource(rows) for rows in spooled], schema=dlt.Schema(account.schema), loader_file_format="parquet"
-        )
-    except PipelineStepFailed as failure:
+        with connect(url, application_name=name) as connection:
+            merge.open_staging(connection, account, streams)
+            load_id = _copy(pipeline, account, spooled)
+            merge.merge_staged(connection, account, streams)
+    except (PipelineStepFailed, psycopg.Error) as failure:
         raise LoadFailed(f"{account.key}: {_reason(failure)}") from failure
     finally:
         shutil.rmtree(_working_folder(account, folder), ignore_errors=True)
+    return load_id
+
+
+def _copy(pipeline: Pipeline, account: Account, spooled: Sequence[Spooled]) -> str:
+    """Copies the files into the staging tables."""
+    import dlt
+
+    loaded = pipeline.run(
+        [_resource(rows) for rows in spooled], schema=dlt.Schema(account.schema), loader_file_format="parquet"
+    )
     (load_id,) = loaded.loads_ids
     return load_id
 
@@ -108,18 +124,15 @@ def _resource(spooled: Spooled) -> DltResource:
     return dlt.resource(
         rows,
         name=stream.name,
-        columns=[_hint(stream, column) for column in table_columns(stream)],
-        primary_key=list(stream.key),
-        write_disposition={"disposition": "merge", "strategy": "delete-insert"},
+        columns=[_hint(column) for column in table_columns(stream)],
+        write_disposition="append",
         schema_contract={"tables": "evolve", "columns": "evolve", "data_type": "freeze"},
     )
 
 
-def _hint(stream: Stream, column: Column) -> TColumnSchema:
-    hint: TColumnSchema = {"name": column.name, "nullable": column.name not in stream.key, **DATA_TYPES[column.type]}
-    if column.name == (PARENT_VERSION.name if stream.parent else stream.modified):
-        hint["dedup_sort"] = "desc"
-    return hint
+def _hint(column: Column) -> TColumnSchema:
+    """All columns are nullable, as in the files: a difference would have dlt write each file once more."""
+    return {"name": column.name, "nullable": True, **DATA_TYPES[column.type]}
 
 
 def _named(url: str, name: str) -> str:

@@ -188,7 +188,7 @@ def test_every_row_leads_to_its_load_and_each_load_says_how_it_went(unleashed, r
     assert (load["stream"], load["kind"], load["status"], load["rows"]) == ("sales_orders", "live", "succeeded", 1)
     assert (load["dagster_run_id"], load["watermark"], load["requests"]) == ("run-1", T0, 2)
     assert load["seconds"] > 0
-    assert column("select load_id from raw_unleashed_teelixir._dlt_loads") == [load["dlt_load_id"]]
+    assert column("select load_id from raw_unleashed_teelixir_staging._dlt_loads") == [load["dlt_load_id"]]
     assert report.stream("sales_orders").load_id == load["load_id"]
     assert rows("select source_count, our_count, method from ops.reconciliations order by reconciliation_id") == [
         {"source_count": 1, "our_count": 1, "method": "count"},
