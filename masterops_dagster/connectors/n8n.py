@@ -7,10 +7,12 @@ Facts read off n8n 2.39.10, its server and its source:
   the last id seen; everything else goes by offset.
 - A list of executions leaves out those that are running, unless `status=running` asks for them. `startedAfter` and
   `startedBefore` include their own moment; an execution that has not begun has no `startedAt` and matches neither.
-- Nothing says when an execution changed, and none can be asked for by its end.
+- Nothing says when an execution changed, and none can be asked for by its end. `stoppedAt` is also when it began to
+  wait. A retry that succeeds leaves its id in the execution that it retried, however old that is.
 - A workflow is written with exactly the fields of `deployable`; others are refused with 400. Tags and activation are
   calls of their own. A written workflow that is active runs in its new form at once.
-- A retry is answered when it has ended. Health needs no key.
+- A retry is answered when it has ended. Health needs no key. `activate` is in all versions; newer ones call it
+  `publish`, too.
 - Errors are `{"message"}`.
 """
 
@@ -27,7 +29,7 @@ from pydantic.alias_generators import to_camel
 from masterops_dagster.connectors.auth import HeaderKey
 from masterops_dagster.connectors.base import Connector, Explanation, Options, Page, Record, Reply
 from masterops_dagster.connectors.budget import Window
-from masterops_dagster.connectors.errors import PermissionDenied, Unavailable
+from masterops_dagster.connectors.errors import NotFound, PermissionDenied, Unavailable
 
 API_PATH = "/api/v1"
 MAX_PAGE_SIZE = 250
@@ -46,6 +48,12 @@ ENDED_UNSTARTED: tuple[Status, ...] = ("canceled", "crashed")
 
 WITHHELD = ("nodes", "connections", "nodeGroups", "pinData", "staticData", "activeVersion")
 """What is in a workflow: parameters, sample data and state may hold secrets, and stay at n8n."""
+
+DETAILS = (
+    *("createdAt", "deletedAt", "storedAt", "tracingContext", "deduplicationKey", "jsonSizeBytes"),
+    *("binaryDataSizeBytes", "workflowVersionId", "usedPrivateCredentials"),
+)
+"""What an execution shows only when it is asked for by itself."""
 
 WRITABLE = ("name", "nodes", "connections", "settings", "nodeGroups", "staticData", "pinData")
 WRITABLE_SETTINGS = (
@@ -98,9 +106,10 @@ class N8N(Connector):
 
         A workflow comes without what is in it, with `nodeTypes` instead. An execution comes with `modifiedAt`, its end
         or else its start; its business date is its start. A live read of executions brings all that began at or after
-        `modified_since`, all that are under way, and those that ended without having begun. Its last page's
-        `settled_until` is the start of the oldest one under way: a cursor that stays behind it lets the next live read
-        see how that one ended. `properties` means nothing here; archived workflows are listed like others.
+        `modified_since`, all that are under way, those that ended without having begun, and those that a retry made
+        good since. Its last page's `settled_until` is the start of the oldest one under way: a cursor that stays
+        behind it lets the next live read see how that one ended. `properties` means nothing here; archived workflows
+        are listed like others.
         """
         if archived:
             return
@@ -143,19 +152,32 @@ class N8N(Connector):
             lists.insert(0, ({"status": "new"}, _any))
             lists += [({"status": status}, _never_begun) for status in ENDED_UNSTARTED]
         lists.append(({"status": "running"}, _any))
-        seen: set[object] = set()
+        under_way: set[object] = set()
+        made_good: set[object] = set()
         settled_until: datetime | None = None
         for params, wanted in lists:
             for page in self._list(EXECUTIONS, params):
                 items = [_dated(item) for item in page if wanted(item)]
                 starts = [_moment(item.get("startedAt")) for item in items if item.get("status") in UNFINISHED]
                 settled_until = min((start for start in (*starts, settled_until) if start), default=None)
-                fresh = [item for item in items if _state(item) not in seen]
-                seen.update(_state(item) for item in fresh if item.get("status") in UNFINISHED)
+                fresh = [item for item in items if _state(item) not in under_way]
+                under_way.update(_state(item) for item in fresh if item.get("status") in UNFINISHED)
+                made_good.update(item["retryOf"] for item in fresh if item.get("retryOf") and item.get("finished"))
                 if fresh:
                     yield Page(fresh)
+        if since is not None and (retried := [item for item in self.in_order(self._retried, made_good) if item]):
+            yield Page(retried)
         if settled_until is not None:
             yield Page([], settled_until=settled_until)
+
+    def _retried(self, execution_id: object) -> Record | None:
+        """An execution by its id, as a list shows it; None if it is gone."""
+        try:
+            reply = self._call("GET", "/executions/{id}", "get execution", path={"id": str(execution_id)})
+        except NotFound:
+            return None
+        found = reply.data if isinstance(reply.data, dict) else {}
+        return _dated({name: value for name, value in found.items() if name not in DETAILS})
 
     def _executions_begun(self, start: datetime | None, end: datetime | None) -> Iterator[Page]:
         """Those that began in [start, end), running ones included."""
@@ -218,7 +240,7 @@ class N8N(Connector):
     def create_workflow(self, workflow: Mapping[str, object]) -> Workflow:
         """Creates a workflow, inactive, from one in n8n's form: an exported file will do, see `deployable`.
 
-        n8n gives the id, so a create whose answer was lost isn't repeated: it ends with `Unavailable`.
+        n8n gives the id, so a create whose answer was lost isn't repeated.
         """
         return self._model(Workflow, "create workflow", "POST", "/workflows", json=deployable(workflow))
 
@@ -242,7 +264,6 @@ class N8N(Connector):
         return self._switch(workflow_id, "deactivate")
 
     def _switch(self, workflow_id: str, verb: str) -> Workflow:
-        """The one form that all versions of n8n know; newer ones call it publish and unpublish, too."""
         template = f"/workflows/{{id}}/{verb}"
         path = {"id": workflow_id}
         return self._model(Workflow, f"{verb} workflow", "POST", template, path=path, repeatable=True)
@@ -462,9 +483,12 @@ def _listed(value: object) -> list[object]:
 
 
 class Model(BaseModel):
-    """Fields in n8n's camel case; those without a name here are kept."""
+    """Fields in n8n's camel case; those without a name here are kept, and kept out of `repr`: they may hold secrets."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="allow")
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, object]]:
+        return ((name, value) for name, value in super().__repr_args__() if name in type(self).model_fields)
 
 
 class Dated(Model):
@@ -497,7 +521,7 @@ class Node(Model):
 
 
 class Workflow(Dated):
-    """A workflow with all that is in it."""
+    """A workflow with all that is in it. `tags` is None where the answer doesn't name them (after a switch)."""
 
     name: str
     active: bool = False
@@ -507,13 +531,13 @@ class Workflow(Dated):
     nodes: list[Node] = Field(default_factory=list, repr=False)
     connections: Record = Field(default_factory=dict, repr=False)
     settings: Record | None = None
-    tags: list[Tag] = Field(default_factory=list)
+    tags: list[Tag] | None = None
 
 
 class Execution(Model):
-    """One run of a workflow. `finished` says that it succeeded."""
+    """One run of a workflow, without its data. `finished` says that it succeeded."""
 
-    model_config = ConfigDict(coerce_numbers_to_str=True)
+    model_config = ConfigDict(coerce_numbers_to_str=True, extra="ignore")
 
     id: str
     workflow_id: str
