@@ -127,6 +127,10 @@ class Settings(BaseSettings):
 
     cursor_overlap_minutes: int = Field(10, ge=0)
     """How far a live run reads back behind its cursor: search indexes lag, clocks differ, rows commit late."""
+    deletions_held_percent: float = Field(20.0, ge=0, le=100)
+    """If a system says that more of a stream's rows are gone than this, nothing is marked until a person agrees."""
+    deletions_held_rows: int = Field(50, ge=1)
+    """Fewer rows than these may always go: small tables change by large shares."""
     request_timeout_seconds: float = Field(30.0, gt=0)
     request_deadline_seconds: float = Field(600.0, gt=0)
     """How long one request may take in all, waiting for budget and retries included; Unleashed's window is 300 s."""

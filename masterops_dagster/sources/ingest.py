@@ -8,7 +8,7 @@ the system says it has. A family that fails is reported and stops no other; its 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -25,8 +25,10 @@ from masterops_dagster.connectors.telemetry import TelemetrySink
 from masterops_dagster.database.budget import PostgresBudget
 from masterops_dagster.database.connection import database_url
 from masterops_dagster.settings import settings
-from masterops_dagster.sources import dlt_load, ledger
+from masterops_dagster.sources import dlt_load, ledger, origins
 from masterops_dagster.sources.catalogue import partitioned, stream, streams_of
+from masterops_dagster.sources.deletions import DeletionGuard
+from masterops_dagster.sources.errors import LoadProblem
 from masterops_dagster.sources.ledger import Connection, Letter, Load, Method
 from masterops_dagster.sources.reading import Family, Reading, properties, value_at
 from masterops_dagster.sources.settle import RawTables
@@ -47,7 +49,7 @@ Progress = Callable[[str], object]
 log = structlog.get_logger()
 
 
-class CannotBackfill(ValueError):
+class CannotBackfill(LoadProblem, ValueError):
     """A stream has no business date, so that no day of it can be read again; the message says which and why."""
 
 
@@ -57,7 +59,7 @@ class StreamReport:
 
     `dead_letters` are those of this load, `open_dead_letters` all that are open now. `seconds` run from the begin of
     reading until everything is compared, other streams of the same load included. `source_count` is None where the
-    system has no count or none was asked for.
+    system has no count or none was asked for. `held_back` are rows that the system says are gone, too many to believe.
     """
 
     stream: str
@@ -66,6 +68,7 @@ class StreamReport:
     dead_letters: int
     open_dead_letters: int
     deleted: int
+    held_back: int
     requests: int
     seconds: float
     watermark: datetime | None
@@ -96,7 +99,7 @@ class LoadReport:
         return sum(report.rows for report in self.streams)
 
 
-class IngestFailed(RuntimeError):
+class IngestFailed(LoadProblem):
     """Some streams failed; the others are loaded. `report` has both, the message names each that failed and why."""
 
     def __init__(self, report: LoadReport) -> None:
@@ -122,8 +125,8 @@ def ingest(
 
     Parents and children load together, whichever is named. `reader` stands in for the account's own connector;
     `sink` gets the connector's requests. Another load of the account is waited for, up to `wait` seconds.
-    Raises `IngestFailed` once everything else is loaded, `CannotBackfill` and `AccountBusy` before anything is read,
-    `MissingCredential`, `DatabaseUnavailable`.
+    Raises `IngestFailed` once everything else is loaded; before anything is read `CannotBackfill`, `AccountBusy`,
+    `ForeignRows`, `MissingCredential`, `DatabaseUnavailable`.
     """
     parents = _parents(account, streams, window)
     with ExitStack() as stack:
@@ -133,6 +136,7 @@ def ingest(
             access = settings().access(account)
             simulated = access.simulated
             reader = stack.enter_context(closing(open_connector(access, settings(), PostgresBudget(), sink)))
+            origins.require_same(connection, account, origins.origin_of(access, reader))
         spool = stack.enter_context(Spool(account))
         ingestion = _Ingestion(
             connection, account, window, reader, spool, run_id=run_id, simulated=simulated, progress=progress
@@ -150,14 +154,24 @@ def _parents(account: Account, streams: Sequence[Stream | str] | None, window: W
         chosen = [one for one in streams_of(account) if window.kind != "backfill" or partitioned(account, one)]
     else:
         chosen = [stream(account, one if isinstance(one, str) else one.name) for one in streams]
-        dateless = [one.name for one in chosen if not partitioned(account, one)]
-        if window.kind == "backfill" and dateless:
-            raise CannotBackfill(
-                f"{account.key}: {', '.join(dateless)} can't be backfilled: these rows have no business date, the "
-                "system only tells their present state; load them live"
-            )
+        dateless = [one for one in chosen if not partitioned(account, one)]
+        if window.by_date and dateless:
+            raise CannotBackfill(f"{account.key}: {'; '.join(map(_no_days, dateless))}")
     names = {one.parent or one.name for one in chosen}
     return [one for one in streams_of(account) if one.name in names]
+
+
+def _no_days(of: Stream) -> str:
+    """Why no days of a stream can be read again."""
+    if of.mode is Mode.SNAPSHOT:
+        return (
+            f"{of.name} can't be backfilled: it is a snapshot, the system only tells its present state, and that of a "
+            "past day is known only if it was read on that day"
+        )
+    return (
+        f"{of.name} can't be backfilled: these rows have no business date, the system only tells their present state; "
+        "load them live"
+    )
 
 
 class _Ingestion:
@@ -229,7 +243,7 @@ class _Ingestion:
 
     def _arguments(self, parent: Stream, since: datetime | None) -> dict[str, Any]:
         arguments: dict[str, Any] = {"properties": properties(parent)}
-        if self.window.kind == "backfill":
+        if self.window.by_date:
             return arguments | {"created_from": self.window.starts_at, "created_to": self.window.ends_at}
         return arguments | ({"modified_since": since} if since else {})
 
@@ -295,13 +309,16 @@ class _Ingestion:
     def _settle(self, family: Family, *, moves_cursor: bool) -> None:
         parent = self.loads[family.parent.name]
         with self.connection.transaction():
-            self.tables.settle(family, self.loads, seen_whole=moves_cursor and self._is_read(family.parent))
+            seen_whole = moves_cursor and self._is_read(family.parent) and not self.window.by_date
+            self.tables.settle(family, self.loads, seen_whole=seen_whole)
             for one in family.streams:
                 ledger.count_unknown_fields(self.connection, self.account, one, family.unknown_fields[one.name])
             if moves_cursor and family.watermark is not None:
                 parent.watermark = family.watermark
                 if self.window.kind == "live":
                     ledger.move_cursor(self.connection, self.account, family.parent, family.watermark)
+                elif self.window.kind == "reload" and not self.window.by_date:
+                    ledger.set_cursor(self.connection, self.account, family.parent, family.watermark)
 
     # ---- compare
 
@@ -323,15 +340,19 @@ class _Ingestion:
         load = self.loads[parent.name]
         swept = None
         theirs = self.reader.count(parent.resource)
-        if parent.mode is Mode.INCREMENTAL and (self.window.kind == "sweep" or self._differs(parent, theirs)):
+        unseen = self.tables.unseen(load, self.window) if self.window.kind == "reload" else set()
+        sweeps = self.window.kind == "sweep" or bool(unseen)
+        if parent.mode is Mode.INCREMENTAL and (sweeps or self._differs(parent, theirs)):
             if self.window.kind == "live" and self._has_archive(parent):
                 self._mark_archived(family)
-            if self.window.kind == "sweep" or self._differs(parent, theirs):
-                swept = self._sweep(family, theirs)
+            if sweeps or self._differs(parent, theirs):
+                swept = self._sweep(family, theirs, unseen)
             for child in family.children:
                 self.loads[child.name].deleted += self.tables.mark_children(child, parent)
         ours = self.tables.our_count(parent, family.business_at)
         source = theirs if swept is None else swept
+        if not load.held_back and (source is not None or parent.mode is Mode.FULL):
+            DeletionGuard(self.connection, self.account, parent).release()
         if source is not None:
             self.source_counts[parent.name] = source
             method: Method = "count" if swept is None else "sweep"
@@ -358,11 +379,16 @@ class _Ingestion:
         archived = self.reader.read(parent.resource, archived=True)
         path = _key_path(parent)
         self.tables.list_keys(parent, ([value_at(record, path) for record in page.items] for page in archived))
-        self.loads[parent.name].deleted += self.tables.mark_listed(parent, family.business_at)
+        self.tables.mark_listed(self.loads[parent.name], family.business_at)
 
-    def _sweep(self, family: Family, theirs: int | None) -> int:
-        """Compares all keys: marks what is gone, fetches what we miss. Returns how many the system has."""
+    def _sweep(self, family: Family, theirs: int | None, unseen: Set[str]) -> int:
+        """Compares all keys: marks what is gone, fetches what we miss. Returns how many the system has.
+
+        `unseen` are rows that a reload did not come across: if they are listed (they left the days that it read, or
+        moved between pages) they are fetched.
+        """
         parent = family.parent
+        load = self.loads[parent.name]
         listed = self.tables.list_keys(parent, self.reader.keys(parent.resource))
         if listed == 0 and theirs:
             raise MalformedResponse(
@@ -371,8 +397,8 @@ class _Ingestion:
                 account=self.account.key,
                 operation=f"keys of {parent.resource}",
             )
-        self.loads[parent.name].deleted += self.tables.mark_unlisted(parent, family.business_at)
-        missing = self.tables.missing(parent)
+        self.tables.mark_unlisted(load, family.business_at)
+        missing = self.tables.missing(parent) | self.tables.listed(unseen)
         if missing:
             self._say(f"{self.account.key} {parent.name}: {len(missing):,} rows are missing here and fetched")
             self._fetch(family, missing)
@@ -412,6 +438,7 @@ class _Ingestion:
             dead_letters=load.dead_letters,
             open_dead_letters=ledger.open_letters(self.connection, self.account, of),
             deleted=load.deleted,
+            held_back=load.held_back,
             requests=load.requests,
             seconds=load.seconds,
             watermark=load.watermark,

@@ -17,7 +17,7 @@ from masterops_dagster.sources.arrow import dump_json
 from masterops_dagster.sources.stream import Stream
 
 Connection = psycopg.Connection[TupleRow]
-Kind = Literal["live", "backfill", "sweep", "replay"]
+Kind = Literal["live", "backfill", "sweep", "replay", "reload"]
 Method = Literal["count", "sweep", "parent"]
 
 BEGIN = """
@@ -29,7 +29,8 @@ returning load_id
 FINISH = """
 update ops.loads set
     status = %(status)s, rows = %(rows)s, dead_letters = %(dead_letters)s, deleted = %(deleted)s,
-    requests = %(requests)s, watermark = %(watermark)s, dlt_load_id = %(dlt_load_id)s, error = %(error)s,
+    held_back = %(held_back)s, requests = %(requests)s, watermark = %(watermark)s,
+    dlt_load_id = %(dlt_load_id)s, error = %(error)s,
     finished_at = clock_timestamp(),
     seconds = extract(epoch from clock_timestamp() - started_at)
 where load_id = %(load_id)s
@@ -84,6 +85,14 @@ from incoming
 where identity not in (select identity from renewed)
 """
 
+# A person's word: it may go back, which a load never does.
+SET_CURSOR = """
+insert into ops.cursors (account, stream, watermark) values (%s, %s, %s)
+on conflict (account, stream) do update set watermark = excluded.watermark, updated_at = clock_timestamp()
+"""
+
+FORGET_CURSOR = "delete from ops.cursors where account = %s and stream = %s"
+
 OPEN_LETTERS = "select count(*) from ops.dead_letters where account = %s and stream = %s and status = 'open'"
 
 UNKNOWN_FIELDS = """
@@ -109,6 +118,7 @@ class Load:
     rows: int = 0
     dead_letters: int = 0
     deleted: int = 0
+    held_back: int = 0
     requests: int = 0
     seconds: float = 0.0
     watermark: datetime | None = None
@@ -154,6 +164,7 @@ def finish(connection: Connection, load: Load, error: str | None = None) -> None
             "rows": load.rows,
             "dead_letters": load.dead_letters,
             "deleted": load.deleted,
+            "held_back": load.held_back,
             "requests": load.requests,
             "watermark": load.watermark,
             "dlt_load_id": load.dlt_load_id,
@@ -194,6 +205,14 @@ def cursor(connection: Connection, account: Account, stream: Stream) -> datetime
 def move_cursor(connection: Connection, account: Account, stream: Stream, watermark: datetime) -> None:
     """Moves it forward, never back."""
     connection.execute(MOVE_CURSOR, [account.key, stream.name, watermark])
+
+
+def set_cursor(connection: Connection, account: Account, stream: Stream, watermark: datetime | None) -> None:
+    """Puts it where it is told to, back too; None: the next live load reads everything."""
+    if watermark is None:
+        connection.execute(FORGET_CURSOR, [account.key, stream.name])
+    else:
+        connection.execute(SET_CURSOR, [account.key, stream.name, watermark])
 
 
 def write_letters(connection: Connection, account: Account, load: Load, letters: Sequence[Letter]) -> None:

@@ -12,6 +12,7 @@ from psycopg.rows import TupleRow
 
 from masterops_dagster.businesses import Account
 from masterops_dagster.sources.catalogue import streams_of, table_columns
+from masterops_dagster.sources.errors import LoadProblem
 from masterops_dagster.sources.stream import Stream, Type
 
 COLUMNS_THERE = """
@@ -26,7 +27,7 @@ FULL_NAMES = {Type.TIMESTAMP: "timestamp with time zone"}
 """Where PostgreSQL shows a type under another name than the one that it was declared with."""
 
 
-class TableDiffers(RuntimeError):
+class TableDiffers(LoadProblem):
     """A raw table's column has another type than its stream declares; changing it needs a decision about its rows."""
 
 

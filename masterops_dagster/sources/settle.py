@@ -9,15 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from psycopg import sql
+from psycopg import Rollback, sql
 
 from masterops_dagster import clock
 from masterops_dagster.businesses import Account
+from masterops_dagster.settings import settings
 from masterops_dagster.sources.catalogue import PARENT_VERSION
+from masterops_dagster.sources.deletions import DeletionGuard
 from masterops_dagster.sources.ledger import Connection, Load
 from masterops_dagster.sources.raw_tables import table_name
 from masterops_dagster.sources.reading import Family
 from masterops_dagster.sources.stream import Mode, Stream
+from masterops_dagster.sources.window import Window
 
 # A child stays if it came with the reading of its parent that won. `_load_id` finds those of parents that were read
 # again, `_parent_version` those of the older reading, where one load met a parent twice.
@@ -76,6 +79,19 @@ update {table} t set _deleted_at = %(business_at)s
 where t._deleted_at is null and not exists (select from listed_keys l where l.key = t.{id})
 """
 
+# What a reload did not come across, of the days that it read; a row that could not be loaded was come across.
+UNSEEN = """
+select t.{id}
+from {table} t
+where t._deleted_at is null and t._load_id is distinct from %(load)s
+    and (%(from)s::timestamptz is null or (t.{date} >= %(from)s and t.{date} < %(to)s))
+    and not exists (
+        select from ops.dead_letters d where d.load_id = %(load)s and d.external_id = {external_id}
+    )
+"""
+
+LISTED = "select l.key::text from listed_keys l where l.key::text = any(%s)"
+
 MISSING = """
 select l.key from listed_keys l
 where not exists (select from {table} t where t.{id} = l.key and t._deleted_at is null)
@@ -117,9 +133,7 @@ class RawTables:
                 self._run("analyze {table}", one, {})
         parent = loads[family.parent.name]
         if seen_whole and family.parent.mode is Mode.FULL:
-            parent.deleted += self._run(
-                MARK_UNSEEN, family.parent, {"business_at": family.business_at, "load": parent.load_id}
-            )
+            self._mark(MARK_UNSEEN, parent, family.business_at)
         if seen_whole and family.parent.mode is Mode.SNAPSHOT:
             day = clock.business_day(family.business_at)
             self._run(DELETE_OLDER_SNAPSHOT, family.parent, {"day": day, "load": parent.load_id})
@@ -148,13 +162,22 @@ class RawTables:
         self.connection.execute("analyze listed_keys")
         return self._count("select count(*) from listed_keys")
 
-    def mark_listed(self, stream: Stream, business_at: datetime) -> int:
+    def mark_listed(self, load: Load, business_at: datetime) -> None:
         """Marks the rows whose keys are listed as deleted."""
-        return self._run(MARK_LISTED, stream, {"business_at": business_at})
+        self._mark(MARK_LISTED, load, business_at)
 
-    def mark_unlisted(self, stream: Stream, business_at: datetime) -> int:
+    def mark_unlisted(self, load: Load, business_at: datetime) -> None:
         """Marks the rows whose keys are not listed as deleted."""
-        return self._run(MARK_UNLISTED, stream, {"business_at": business_at})
+        self._mark(MARK_UNLISTED, load, business_at)
+
+    def unseen(self, load: Load, window: Window) -> set[str]:
+        """The keys of rows that a reload should have come across and did not."""
+        named = {"load": load.load_id, "from": window.starts_at, "to": window.ends_at}
+        return {str(key) for (key,) in self.connection.execute(self._compose(UNSEEN, load.stream), named)}
+
+    def listed(self, keys: Iterable[str]) -> set[str]:
+        """Those of the keys that are listed."""
+        return {key for (key,) in self.connection.execute(LISTED, [list(keys)])}
 
     def missing(self, stream: Stream) -> set[str]:
         """The listed keys that have no row, or one that is marked deleted."""
@@ -178,13 +201,28 @@ class RawTables:
         """How many children belong to the version of a parent that we hold."""
         return self._count(self._compose_child(CHILDREN_OF_PARENTS, child, parent))
 
+    def _mark(self, statement: str, load: Load, business_at: datetime) -> None:
+        """Marks rows of the load's stream as deleted; none if they are too many to believe, and that is told."""
+        guard = DeletionGuard(self.connection, self.account, load.stream)
+        ours = 0
+        with self.connection.transaction() as marking:
+            gone = self._run(statement, load.stream, {"business_at": business_at, "load": load.load_id})
+            if gone >= settings().deletions_held_rows:
+                ours = gone + self.our_count(load.stream, business_at)
+            if guard.holds_back(gone, of=ours):
+                raise Rollback(marking)
+            load.deleted += gone
+            return
+        load.held_back = max(load.held_back, gone)
+        guard.hold(load, ours)
+
     def _run(self, statement: str, stream: Stream, values: Mapping[str, object]) -> int:
         return self.connection.execute(self._compose(statement, stream), values).rowcount
 
     def _run_child(self, statement: str, child: Stream, parent: Stream, values: Mapping[str, object]) -> int:
         return self.connection.execute(self._compose_child(statement, child, parent), values).rowcount
 
-    def _count(self, statement: str | sql.Composed, values: Sequence[object] = ()) -> int:
+    def _count(self, statement: str | sql.Composed, values: Sequence[object] | Mapping[str, object] = ()) -> int:
         query = sql.SQL(statement) if isinstance(statement, str) else statement
         row = self.connection.execute(query, values).fetchone()
         assert row is not None
@@ -195,6 +233,7 @@ class RawTables:
         return sql.SQL(statement).format(
             table=table_name(self.account, stream),
             id=sql.Identifier(stream.key[0]),
+            date=sql.Identifier(stream.business_date or stream.key[0]),
             external_id=sql.SQL("concat_ws('|', {})").format(sql.SQL(", ").join(key)),
         )
 

@@ -9,13 +9,14 @@ from masterops_dagster.businesses import Account
 from masterops_dagster.database.connection import connect
 from masterops_dagster.database.locks import LockUnavailable, advisory_lock
 from masterops_dagster.sources import dlt_load, ledger, raw_tables
+from masterops_dagster.sources.errors import LoadProblem
 from masterops_dagster.sources.ledger import Connection
 
 WAIT_SECONDS = 900.0
 """How long a load waits for another one of the same account."""
 
 
-class AccountBusy(RuntimeError):
+class AccountBusy(LoadProblem):
     """Another load of the account is still running."""
 
 

@@ -1,4 +1,4 @@
-"""What part of a stream a load reads: what changed since the last one, what happened on some days, or only its keys."""
+"""What part of a stream a load reads: what changed since the last one, some days, all of it, or only keys."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from masterops_dagster import clock
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Which rows are read. `start` and `end` (exclusive) are Melbourne days, and stand only in a backfill."""
+    """Which rows are read. `start` and `end` (exclusive) are Melbourne days, of a backfill or of part of a reload."""
 
-    kind: Literal["live", "backfill", "sweep"]
+    kind: Literal["live", "backfill", "sweep", "reload"]
     start: date | None = None
     end: date | None = None
 
@@ -34,12 +34,31 @@ class Window:
         """All keys: what is gone at the system is marked deleted, what we miss is fetched."""
         return cls("sweep")
 
+    @classmethod
+    def reload(cls, start: date | None = None, end: date | None = None) -> Window:
+        """All rows anew, or those of the Melbourne days [start, end); what is no longer there is marked deleted."""
+        if start is None or end is None:
+            return cls("reload")
+        return cls("reload", *cls.backfill(start, end).days)
+
+    @property
+    def days(self) -> tuple[date, date]:
+        """Its first day and the one after its last."""
+        assert self.start is not None
+        assert self.end is not None
+        return self.start, self.end
+
+    @property
+    def by_date(self) -> bool:
+        """Whether rows are read by their business date."""
+        return self.start is not None
+
     @property
     def starts_at(self) -> datetime | None:
-        """The first moment of a backfill's days."""
+        """The first moment of its days."""
         return clock.day_start(self.start) if self.start else None
 
     @property
     def ends_at(self) -> datetime | None:
-        """The first moment after a backfill's days."""
+        """The first moment after its days."""
         return clock.day_start(self.end) if self.end else None
