@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from ssl import SSLContext
-from typing import ClassVar, NoReturn, Protocol, Self, TypedDict, TypeVar
+from typing import BinaryIO, ClassVar, NoReturn, Protocol, Self, TypedDict, TypeVar
 from urllib.parse import quote, urlsplit
 
 import httpx
@@ -30,7 +30,7 @@ from purgatory import SyncCircuitBreakerFactory
 from purgatory.domain.model import OpenedState
 
 from masterops_dagster.connectors.auth import TokenRefused
-from masterops_dagster.connectors.budget import Budget, BudgetTimeout, InMemoryBudget, Lease, Window
+from masterops_dagster.connectors.budget import Bucket, Budget, BudgetTimeout, InMemoryBudget, Lease, Spent, Window
 from masterops_dagster.connectors.errors import (
     AuthenticationError,
     CircuitOpen,
@@ -183,7 +183,7 @@ class Connector:
 
     `windows` are the budget windows in which every request counts. `parallel` is how many requests may be under way at
     once in `in_order`. `verify` is handed to httpx (a private authority's context); `base_url` has no slash at its end.
-    Subclasses override the hooks: `explain`, `limit_news`, `clean`, `rescue`.
+    Subclasses override the hooks: `explain`, `limit_news`, `clean`, `rescue`, `refusal`, `spent`.
     """
 
     system: ClassVar[str]
@@ -195,7 +195,7 @@ class Connector:
         account: str,
         auth: httpx.Auth,
         *,
-        windows: Sequence[Window],
+        windows: Sequence[Window | Bucket],
         budget: Budget | None = None,
         sink: TelemetrySink | None = None,
         patience: Patience | None = None,
@@ -261,6 +261,14 @@ class Connector:
         """Decode what isn't JSON as it stands, where the system is known to put something around it; else None."""
         return None
 
+    def refusal(self, data: object) -> Explanation | None:
+        """What an answer of status 2xx means that is an error all the same; it has a `kind`. None for a good one."""
+        return None
+
+    def spent(self, data: object) -> Spent | None:
+        """What an answer of status 2xx says about points; None where the system doesn't count them."""
+        return None
+
     # ---- sending
 
     def request(
@@ -276,6 +284,7 @@ class Connector:
         headers: Mapping[str, str] | None = None,
         repeatable: bool | None = None,
         windows: Sequence[Window] = (),
+        cost: Callable[[], int] = lambda: 1,
     ) -> Reply:
         """Send a request, again where that is safe and can help, and return the decoded answer.
 
@@ -284,7 +293,8 @@ class Connector:
         `content` as it is, whose type stands in `headers`. `operation` names it in errors: `list SalesOrders`.
         `repeatable` says that sending it twice does no harm; by default so for GET, HEAD, PUT and DELETE. Others are
         repeated only if the system can't have acted on them: no connection was made, or it answered 429. `windows` are
-        those in which it counts besides the account's own. Raises `ConnectorError`s.
+        those in which it counts besides the account's own; `cost` is asked before each try how many points it may cost
+        at most. Raises `ConnectorError`s.
         """
         safe = method in self.repeatable_methods if repeatable is None else repeatable
         url = self.base_url + template.format_map({name: _path_value(value) for name, value in (path or {}).items()})
@@ -299,7 +309,32 @@ class Connector:
             headers=headers or {},
             windows=self.windows + tuple(windows),
             deadline=time.monotonic() + self.patience.deadline,
+            cost=cost,
         )
+        return self._operate(call, safe)
+
+    def download(self, url: str, into: BinaryIO, template: str, *, operation: str) -> None:
+        """Write what is at an address that carries its own permission into a file, and rewind it.
+
+        No credentials go there and no budget is asked. What broke off is continued where the server can (`Range`), else
+        begun again; the deadline counts from the last byte that came. `template` is what telemetry shows. Raises
+        `ConnectorError`s.
+        """
+        call = _Call(
+            method="GET",
+            template=template,
+            url=url,
+            operation=operation,
+            content=None,
+            headers={},
+            windows=(),
+            deadline=time.monotonic() + self.patience.deadline,
+            into=into,
+        )
+        self._operate(call, safe=True)
+        into.seek(0)
+
+    def _operate(self, call: _Call, safe: bool) -> Reply:
         self._enter_breaker(call)
         try:
             reply = self._send_patiently(call, safe)
@@ -335,7 +370,7 @@ class Connector:
 
     def _send_once(self, call: _Call) -> Reply:
         try:
-            lease = self._budget.acquire(self.account, call.windows, call.deadline)
+            lease = self._budget.acquire(self.account, call.windows, call.deadline, call.cost())
         except BudgetTimeout as timeout:
             raise self._error(DeadlineExceeded, call, f"{timeout}{call.said_before}") from None
         exchange = _Exchange(datetime.now(UTC), time.monotonic(), lease)
@@ -352,7 +387,7 @@ class Connector:
             raise
         finally:
             ended = time.monotonic()
-            self._budget.settle(lease)
+            self._budget.settle(lease, exchange.spent)
             self._sink.record(
                 RequestEvent(
                     occurred_at=exchange.sent_at,
@@ -382,14 +417,17 @@ class Connector:
                 call.method,
                 call.url,
                 content=call.content,
-                headers={**({} if call.content is None else {"Content-Type": "application/json"}), **call.headers},
+                headers=call.sent_headers(),
                 timeout=min(self.patience.timeout, remaining),
+                auth=httpx.USE_CLIENT_DEFAULT if call.into is None else None,
             ) as response:
                 exchange.status = response.status_code
                 exchange.headers = response.headers
                 chunks = []
                 try:
-                    for chunk in response.iter_bytes():
+                    if call.into is not None and response.is_success:
+                        self._save(call, response)
+                    for chunk in () if response.is_stream_consumed else response.iter_bytes():
                         chunks.append(chunk)
                         if time.monotonic() > call.deadline:
                             raise self._error(DeadlineExceeded, call, "the answer didn't end in time", exchange)
@@ -420,13 +458,23 @@ class Connector:
             detail = f"the body broke off after {exchange.bytes_received} bytes: {describe(failure)}"
             raise self._error(MalformedResponse, call, detail, exchange) from None
 
+    def _save(self, call: _Call, response: httpx.Response) -> None:
+        """Write the body behind what is there if the server continues it, else in its place."""
+        assert call.into is not None
+        if response.status_code != httpx.codes.PARTIAL_CONTENT:
+            call.into.seek(0)
+            call.into.truncate()
+        for chunk in response.iter_bytes():
+            call.into.write(chunk)
+            call.deadline = time.monotonic() + self.patience.deadline
+
     def _read(self, call: _Call, exchange: _Exchange) -> Reply:
         """Make a reply of the answer, or raise what it means. Lets the budget know what the headers say."""
         status, headers = exchange.status or 0, exchange.headers
         exchange.correlation_id = correlation_id(headers)
         for news in self.limit_news(headers):
             for window in call.windows:
-                if window.name == news.window:
+                if window.name == news.window and isinstance(window, Window):
                     self._budget.adapt(
                         self.account,
                         window,
@@ -448,6 +496,9 @@ class Connector:
                 raise self._error(MalformedResponse, call, detail, exchange) from None
             data = found
             exchange.repaired = True
+        exchange.spent = self.spent(data)
+        if (refusal := self.refusal(data)) is not None:
+            self._raise(call, exchange, refusal)
         return Reply(status, headers, data, exchange.correlation_id)
 
     def _raise_for(self, call: _Call, exchange: _Exchange) -> NoReturn:
@@ -456,10 +507,12 @@ class Connector:
             body = decode_json(exchange.body)
         except (msgspec.DecodeError, UnicodeDecodeError):
             body = self.rescue(exchange.body) or excerpt(exchange.body, headers)
-        explanation = self.explain(status, headers, body) if status >= 400 else _redirect(headers)
+        self._raise(call, exchange, self.explain(status, headers, body) if status >= 400 else _redirect(headers))
+
+    def _raise(self, call: _Call, exchange: _Exchange, explanation: Explanation) -> NoReturn:
         exchange.correlation_id = explanation.correlation_id or exchange.correlation_id
-        kind = explanation.kind or error_kind(status)
-        hint = retry_after(headers) if explanation.retry_after is None else explanation.retry_after
+        kind = explanation.kind or error_kind(exchange.status or 0)
+        hint = retry_after(exchange.headers) if explanation.retry_after is None else explanation.retry_after
         error = self._error(
             kind,
             call,
@@ -471,15 +524,17 @@ class Connector:
             unprocessed=issubclass(kind, RateLimited),
         )
         if isinstance(error, RateLimited):
-            window = next((w for w in call.windows if w.name == explanation.scope), call.windows[0])
+            windows = call.windows or self.windows
+            window = next((w for w in windows if w.name == explanation.scope), windows[0])
             error.scope = window.name
             wait = self._rate_limit_pause(window, call.tries) if hint is None else hint
             self._budget.exhausted(self.account, window, wait)
         raise error
 
-    def _rate_limit_pause(self, window: Window, tries: int) -> float:
+    def _rate_limit_pause(self, window: Window | Bucket, tries: int) -> float:
         """How long to leave a window alone after a 429 that doesn't say: full jitter, up to the window's length."""
-        longest = min(window.seconds, max(self.patience.pause, window.seconds / 16) * 2 ** (tries - 1))
+        seconds = window.limit / window.per_second if isinstance(window, Bucket) else window.seconds
+        longest = min(seconds, max(self.patience.pause, seconds / 16) * 2 ** (tries - 1))
         return random.uniform(0, longest)  # noqa: S311 -- not for secrets
 
     def _error(
@@ -559,10 +614,19 @@ class _Call:
     operation: str
     content: bytes | None
     headers: Mapping[str, str]
-    windows: tuple[Window, ...]
+    windows: tuple[Window | Bucket, ...]
     deadline: float
+    cost: Callable[[], int] = lambda: 1
+    into: BinaryIO | None = None
+    """The file that takes the body."""
     tries: int = 0
     said_before: str = ""
+
+    def sent_headers(self) -> dict[str, str]:
+        named = {} if self.content is None else {"Content-Type": "application/json"}
+        if self.into is not None and (held := self.into.tell()):
+            named["Range"] = f"bytes={held}-"
+        return {**named, **self.headers}
 
 
 @dataclass(slots=True)
@@ -577,6 +641,7 @@ class _Exchange:
     bytes_received: int = 0
     correlation_id: str | None = None
     repaired: bool = False
+    spent: Spent | None = None
     headers: httpx.Headers = field(default_factory=httpx.Headers)
 
 
