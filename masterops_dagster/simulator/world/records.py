@@ -91,7 +91,7 @@ class Query:
     """Which records, in which order. Everything given must hold; windows are half-open: from ≤ t < to.
 
     `archived`: live records, archived ones, or (None) both. `parents`: only children of these. `after_number`: only
-    numbers above it (HubSpot's `after`, `hs_object_id GT`). `fields`: dotted paths into the body and the values one of
+    numbers above it (HubSpot's `after`, `hs_object_id GT`); `before_number`: only those below. `fields`: dotted paths into the body and the values one of
     which it must have, as text (`{"Customer.CustomerCode": ["ACME"]}`; booleans are 0 and 1). `matching`: any test of
     a body; the rows are then read one by one.
     """
@@ -106,6 +106,7 @@ class Query:
     created_from: datetime | None = None
     created_to: datetime | None = None
     after_number: int | None = None
+    before_number: int | None = None
     fields: Mapping[str, Collection[str]] = field(default_factory=dict)
     matching: Callable[[Body], bool] | None = None
     order: Order = "number"

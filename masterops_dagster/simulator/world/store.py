@@ -23,6 +23,8 @@ The interface for the HTTP side (paths, signatures and limits are its own busine
   plain list; `business_at` is `createdAt`. Moments are whole seconds.
 - WooCommerce: orders, refunds (parent = order id), customers, products, `products/variations` (parent = product id);
   id = str(number). Moments are whole seconds. A product's stock is that of the Melbourne day.
+- n8n: workflows (with all that is in them, and `pauses`, which the API doesn't show), executions (`number` = int(id);
+  `business_at` is the start, or 1970 before it), tags, credentials. What has ended vanishes after a fortnight.
 
 Bodies are JSON-ready dicts, fresh for each call. Records are stored as versions that become visible when business time
 passes them; days are generated when business time comes near them, always the same for a seed, start and scale.
@@ -34,7 +36,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -512,13 +514,7 @@ class World:
         with self.transaction():
             at = self._ready()
             before = self.get(account, resource, id)
-            key = (self._collection(account, resource), id)
-            self._connection.execute(
-                "delete from records where collection = ? and id = ? and visible_from >= ?", (*key, at)
-            )
-            self._connection.execute(
-                "update records set visible_to = ? where collection = ? and id = ? and visible_to > ?", (at, *key, at)
-            )
+            self._cut_off(account, resource, id, at)
             created = millis(before.created_at) if before is not None else at
             self._put(
                 Version(
@@ -538,6 +534,29 @@ class World:
         if record is None:
             raise UnknownRecord(f"{account} {resource} {id} was written and can't be seen")
         return record
+
+    def foretell(self, versions: Sequence[Version]) -> None:
+        """A record's states from now on, its coming ones too, in place of all that was in store for it."""
+        with self.transaction():
+            self._cut_off(versions[0].account, versions[0].resource, versions[0].id, self._ready())
+            self.insert(versions, origin="written")
+
+    def remove(self, account: str, resource: str, id: str) -> None:
+        """The record is gone from now on. Raises `UnknownRecord`."""
+        with self.transaction():
+            at = self._ready()
+            if self.get(account, resource, id, archived=None) is None:
+                raise UnknownRecord(f"{account} {resource} {id}")
+            self._cut_off(account, resource, id, at)
+
+    def _cut_off(self, account: str, resource: str, id: str, at: int) -> None:
+        key = (self._collection(account, resource), id)
+        self._connection.execute(
+            "delete from records where collection = ? and id = ? and visible_from >= ?", (*key, at)
+        )
+        self._connection.execute(
+            "update records set visible_to = ? where collection = ? and id = ? and visible_to > ?", (at, *key, at)
+        )
 
     # ---- writing: generated and imported records
 
@@ -682,6 +701,8 @@ class World:
                 also(f"{column} < ?", _ceil_millis(end))
         if query.after_number is not None:
             also("number > ?", query.after_number)
+        if query.before_number is not None:
+            also("number < ?", query.before_number)
         for path, values in query.fields.items():
             also(
                 "cast(json_extract(body, ?) as text) in (select value from json_each(?))",
