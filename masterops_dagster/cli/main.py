@@ -6,6 +6,7 @@ Exit codes: 0 done; 1 a problem, told in one line; 2 the command was not underst
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -95,6 +96,27 @@ def refresh(business: Business = None, system: System = None) -> None:
     from masterops_dagster.cli import refresh as module
 
     module.refresh(business=business, system=system)
+
+
+@app.command()
+def backup(
+    to: Annotated[Path | None, typer.Option("--to", metavar="PATH", help="File to write, or folder for it.")] = None,
+) -> None:
+    """The embedded database into one file, whether the platform runs or not."""
+    from masterops_dagster.cli import backup as module
+
+    module.backup(to)
+
+
+@app.command()
+def restore(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="What `masterops backup` wrote.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Replace the present database without asking.")] = False,
+) -> None:
+    """Put a backup in the place of the embedded database; the present one is kept beside it."""
+    from masterops_dagster.cli import backup as module
+
+    module.restore(path, yes=yes)
 
 
 app.command()(kpi)

