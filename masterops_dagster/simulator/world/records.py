@@ -91,9 +91,9 @@ class Query:
     """Which records, in which order. Everything given must hold; windows are half-open: from ≤ t < to.
 
     `archived`: live records, archived ones, or (None) both. `parents`: only children of these. `after_number`: only
-    numbers above it (HubSpot's `after`, `hs_object_id GT`); `before_number`: only those below. `fields`: dotted paths into the body and the values one of
-    which it must have, as text (`{"Customer.CustomerCode": ["ACME"]}`; booleans are 0 and 1). `matching`: any test of
-    a body; the rows are then read one by one.
+    numbers above it (HubSpot's `after`, `hs_object_id GT`); `before_number`: only those below. `fields`: dotted paths
+    into the body and the values one of which it must have, as text (`{"Customer.CustomerCode": ["ACME"]}`; booleans
+    are 0 and 1). `matching`: any test of a body; the rows are then read one by one.
     """
 
     ids: Collection[str] | None = None
