@@ -19,9 +19,10 @@ MUSHROOMS = (
     *("Schizandra", "Ashwagandha", "Pearl", "Tongkat Ali", "Pine Pollen", "Astragalus"),
 )
 FORMS = (
-    *(("Powder 50 g", "2450"), ("Powder 100 g", "4300"), ("Powder 250 g", "8900"), ("Powder 1 kg", "27900")),
-    *(("Capsules 60", "3650"), ("Capsules 120", "6400"), ("Tincture 50 ml", "4550"), ("Latte 100 g", "2390")),
-    *(("Sample sachet", "350"), ("Bulk 5 kg", "118000")),
+    *(("Powder 50 g", "2450", True), ("Powder 100 g", "4300", True), ("Powder 250 g", "8900", True)),
+    *(("Powder 1 kg", "27900", False), ("Capsules 60", "3650", True), ("Capsules 120", "6400", True)),
+    *(("Tincture 50 ml", "4550", True), ("Latte 100 g", "2390", False), ("Sample sachet", "350", True)),
+    ("Bulk 5 kg", "118000", False),
 )
 BRANDS = (
     *("Amazonia", "Loving Earth", "Botanika", "Pukka", "Weleda", "Dr Organic", "Spiral", "Honest to Goodness", "Ceres"),
@@ -66,7 +67,35 @@ BOXES = (
     *("Citrus box", "Little ones' box", "Cellar door hamper"),
 )
 SIZES = (("Small", "3500"), ("Medium", "5500"), ("Large", "7900"))
-COST_SHARES = {"teelixir": (0.20, 0.2), "elevate_wholesale": (0.36, 0.14), "red_hill_fresh": (0.5, 0.22)}
+SUPPLIERS = ("Wholegrain Mills", "Southern Light Organics", "Rivermint Naturals", "Banksia Pantry")
+GROCERIES_AT_SCALE_1 = 10_000
+KINDS = (
+    *("Organic", "Biodynamic", "Wholefood", "Raw", "Activated", "Stoneground", "Gluten-free", "Unsweetened", "Sprouted"),
+    *("Fair-trade", "Cold-pressed", "Heirloom", "Roasted", "Salted", "Smoked", "Wild", "Golden", "Dark", "Red", "Black"),
+    *("White", "Fine", "Coarse", "Crème fraîche-style", "Jalapeño"),
+)
+GROCERIES = (
+    *(("rolled oats", 480, False), ("almonds", 1890, False), ("cashews", 1690, False), ("quinoa", 990, False)),
+    *(("chickpeas", 520, False), ("red lentils", 490, False), ("black beans", 540, False), ("basmati rice", 620, False)),
+    *(("spelt flour", 690, False), ("coconut flour", 740, False), ("cacao powder", 1290, False), ("honey", 1390, False)),
+    *(("maple syrup", 1590, False), ("tahini", 890, False), ("peanut butter", 790, False), ("olive oil", 1890, False)),
+    *(("coconut oil", 1190, False), ("tamari", 850, False), ("miso paste", 1090, False), ("passata", 430, False)),
+    *(("penne", 520, False), ("sultanas", 640, False), ("dates", 980, False), ("apricots", 1240, False)),
+    *(("chia seeds", 960, False), ("sunflower seeds", 560, False), ("green tea", 740, False), ("coffee beans", 1890, False)),
+    *(("muesli", 1150, True), ("corn chips", 480, True), ("chocolate", 590, True), ("crackers", 560, True)),
+    *(("kombucha", 420, True), ("sparkling juice", 490, True), ("protein bar", 390, True), ("cookies", 620, True)),
+    *(("shampoo", 1490, True), ("conditioner", 1490, True), ("hand wash", 990, True), ("body lotion", 1790, True)),
+    *(("toothpaste", 790, True), ("deodorant", 1290, True), ("dish liquid", 690, True), ("laundry powder", 1690, True)),
+    *(("incense", 520, True), ("beeswax wraps", 2190, True), ("multivitamin", 3290, True), ("magnesium", 3490, True)),
+    *(("collagen", 4290, True), ("baby balm", 1590, True)),
+)
+PACKS = (("", 100), (" family pack", 270))
+COST_SHARES = {
+    "teelixir": (0.20, 0.2),
+    "elevate_wholesale": (0.36, 0.14),
+    "red_hill_fresh": (0.5, 0.22),
+    "buy_organics_online": (0.58, 0.16),
+}
 """What an article costs as a share of its retail price: at least the first, up to the second more."""
 TAXED_PRODUCE = frozenset({"Gift card sleeve", "Granola 500 g", "Cellar door hamper"})
 
@@ -91,10 +120,12 @@ class Article:
     removed_on: date | None = None
     parent_name: str | None = None
     option: str | None = None
-    moves_on: int = 0
-    """On which day after history began, and each year after it, price and cost move."""
+    moves_on: int | None = 0
+    """On which day after history began, and each year after it, price and cost move; None where they stay."""
 
     def moves(self, first: date) -> list[date]:
+        if self.moves_on is None:
+            return []
         return [first + timedelta(days=self.moves_on + 365 * year) for year in range(YEARS_OF_PRICES)]
 
     def price_on(self, day: date, first: date) -> Decimal:
@@ -113,6 +144,8 @@ class Article:
         )
 
     def _moved(self, day: date, first: date) -> int:
+        if self.moves_on is None:
+            return 0
         elapsed = (day - first).days - self.moves_on
         return 0 if elapsed < 0 else min(YEARS_OF_PRICES, elapsed // 365 + 1)
 
@@ -128,12 +161,12 @@ def articles(plan: Plan, business_key: str) -> tuple[Article, ...]:
                 f"{mushroom} {form}",
                 form.split(" ")[0],
                 price,
-                True,
+                taxed,
                 None,
                 None,
             )
             for mushroom in MUSHROOMS
-            for number, (form, price) in enumerate(FORMS, 1)
+            for number, (form, price, taxed) in enumerate(FORMS, 1)
         ]
     elif business_key == "elevate_wholesale":
         named = [
@@ -150,6 +183,8 @@ def articles(plan: Plan, business_key: str) -> tuple[Article, ...]:
             for number, name in enumerate(BOXES, 1)
             for size, price in SIZES
         ]
+    elif business_key == "buy_organics_online":
+        return _groceries(plan, business_key)
     return tuple(_article(plan, business_key, number, *described) for number, described in enumerate(named))
 
 
@@ -206,6 +241,47 @@ def _article(
         option=option,
         moves_on=dice.whole(1, 364),
     )
+
+
+def _groceries(plan: Plan, business_key: str) -> tuple[Article, ...]:
+    """Ten thousand articles of four suppliers (`group`), fewer in small worlds; some go with a month's range review.
+
+    Every fifth has prices that move. One stream of chance makes them all: ten thousand streams would take a second.
+    """
+    dice = Dice(plan.seed, business_key, "groceries")
+    count = round(GROCERIES_AT_SCALE_1 * min(1.0, plan.scale**0.5))
+    low, span = COST_SHARES[business_key]
+    made = []
+    for number in range(count):
+        supplier, place = number % len(SUPPLIERS), number // len(SUPPLIERS)
+        name, cents_each, taxed = GROCERIES[place % len(GROCERIES)]
+        kind, (pack, percent) = KINDS[place // len(GROCERIES) % len(KINDS)], PACKS[place // 1250 % 2]
+        price = Decimal(round(cents_each * percent * (0.85 + 0.3 * dice.random()) / 100)).scaleb(-2)
+        fate = dice.random()
+        withdrawn = None
+        if fate < 0.09:
+            months = plan.first.year * 12 + plan.first.month - 1 + dice.whole(2, 36)
+            withdrawn = date(months // 12, months % 12 + 1, 1)
+        made.append(
+            Article(
+                business_key=business_key,
+                number=number,
+                sku=f"BOO-{SUPPLIERS[supplier][0]}{number:05d}",
+                name=f"{SUPPLIERS[supplier]} {kind} {name}{pack}",
+                group=SUPPLIERS[supplier],
+                price=price,
+                cost=(price * round((low + span * dice.random()) * 10_000)).scaleb(-4).quantize(TENTH_OF_A_MILL)
+                if dice.random() > 0.05
+                else None,
+                taxed=taxed,
+                created=plan.first - timedelta(days=dice.whole(30, 900)),
+                sellable=fate < 0.98,
+                obsolete_from=withdrawn if fate < 0.06 else None,
+                removed_on=withdrawn if fate >= 0.06 else None,
+                moves_on=dice.whole(1, 364) if number % 5 == 0 else None,
+            )
+        )
+    return tuple(made)
 
 
 def _letters(name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Set
 from datetime import date
 
-from masterops_dagster.simulator.world import hubspot, unleashed, woocommerce
+from masterops_dagster.simulator.world import hubspot, intake, n8n, shopify, unleashed, woocommerce
 from masterops_dagster.simulator.world.records import Association, Version
 from masterops_dagster.simulator.world.rhythm import Plan
 
@@ -16,8 +16,10 @@ def base(plan: Plan, imported: Set[str]) -> Iterator[Version | Association]:
     for business_key in unleashed.CHANNELS:
         if business_key not in imported:
             yield from unleashed.base(plan, business_key)
+            yield from shopify.base(plan, business_key)
     if woocommerce.BUSINESS not in imported:
         yield from woocommerce.base(plan)
+    yield from n8n.base(plan)
 
 
 def day(plan: Plan, imported: Set[str], day: date) -> Iterator[Version | Association]:
@@ -25,6 +27,8 @@ def day(plan: Plan, imported: Set[str], day: date) -> Iterator[Version | Associa
     yield from hubspot.day(plan, day)
     for business_key in unleashed.CHANNELS:
         if business_key not in imported:
+            yield from intake.day(plan, business_key, day)
             yield from unleashed.day(plan, business_key, day)
     if woocommerce.BUSINESS not in imported:
         yield from woocommerce.day(plan, day)
+    yield from n8n.day(plan, day)

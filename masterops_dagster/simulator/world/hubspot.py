@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 from decimal import Decimal
 
+from masterops_dagster.simulator.world import shopify
 from masterops_dagster.simulator.world.catalogue import articles, sold
 from masterops_dagster.simulator.world.people import WHOLESALE, Buyer, buyer, typed_abn
 from masterops_dagster.simulator.world.records import FOREVER, Association, Body, Version, iso
@@ -22,7 +23,7 @@ ACCOUNT = "hubspot"
 DEALS = (
     ("teelixir", "teelixir_wholesale", 0.75),
     ("elevate_wholesale", "elevate_wholesale", 0.65),
-    ("buy_organics_online", "organics_people", 0.12),
+    ("buy_organics_online", "organics_shop", 0.12),
     ("red_hill_fresh", "red_hill_shop", 0.10),
 )
 """(business, channel of its customers, deals a day)."""
@@ -262,7 +263,7 @@ def _contact(plan: Plan, who: Buyer, created: int, dice: Dice) -> Iterator[Versi
         else dice.one(("customer",) * 12 + ("ambassador", None)),
         "source_business": own.business_key,
         "wholesale_account": "true" if wholesale else dice.one(("false", None)),
-        "shopify_customer_id": str(7_000_000_000 + who.number) if who.channel == "teelixir_shop" else None,
+        "shopify_customer_id": str(shopify.customer_number(who)) if shopify.buys_online(plan, who) else None,
         "unleashed_customer_code": code,
         "shopify_total_spent": None,
         "shopify_order_count": None,

@@ -19,7 +19,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
 from masterops_dagster.businesses import ACCOUNTS, MELBOURNE, business
-from masterops_dagster.simulator.world import unleashed, woocommerce
+from masterops_dagster.simulator.world import shopify, unleashed, woocommerce
 from masterops_dagster.simulator.world.clock import melbourne_day
 from masterops_dagster.simulator.world.records import Body, Version, millis
 from masterops_dagster.simulator.world.seeding import cents, guid
@@ -52,7 +52,10 @@ REPLACED = {
     ),
     "woocommerce": ("orders", "refunds", "customers", "products", "products/variations"),
 }
-"""What an import takes the place of, for each kind of selling system."""
+"""What an import takes the place of, for each kind of selling system that it can fill."""
+
+REPLACED_IN_STORE = ("orders", "customers", "products", "abandoned_checkouts")
+"""What goes from the Shopify store of a business whose Unleashed is filled."""
 
 NOTHING = Decimal("0.00")
 MILLIONTH = Decimal("0.000001")
@@ -133,8 +136,8 @@ def import_history(world: World, file: Path, business_key: str) -> Imported:
         )
     orders = read_history(file, world.now())
     replaced = [(account.key, resource) for resource in REPLACED[account.system]]
-    if business_key == "teelixir":
-        replaced.append((unleashed.SHOPIFY_ACCOUNT, "orders"))
+    if business_key in shopify.STORES:
+        replaced += [(shopify.account_key(business_key), resource) for resource in REPLACED_IN_STORE]
     build: Callable[[int], Iterator[Version]]
     with world.transaction():
         first_id = world.reserve_ids(4 * sum(len(order.lines) + 1 for order in orders))

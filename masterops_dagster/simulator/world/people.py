@@ -93,7 +93,7 @@ ABN_WEIGHTS = (10, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19)
 WHOLESALE = frozenset({"teelixir_wholesale", "elevate_wholesale"})
 SHARED = {
     "red_hill_shop": ("teelixir_shop", 0.07),
-    "organics_people": ("teelixir_shop", 0.10),
+    "organics_shop": ("teelixir_shop", 0.10),
     "elevate_wholesale": ("teelixir_wholesale", 0.22),
 }
 """Which share of a channel's customers are the same people or companies as customers of another channel."""

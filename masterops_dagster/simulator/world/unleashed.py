@@ -1,21 +1,21 @@
 """What the two Unleashed accounts hold: masters, orders with their invoices and credit notes, purchases, adjustments.
 
-Wholesale orders are born here. Teelixir's shop pushes its Shopify orders in as well: they carry the Shopify order's
-name in `CustomerRef`, some only in `Comments`. The Shopify orders themselves are kept under `shopify_teelixir`.
+Wholesale orders that come by phone or e-mail are born here, and so are those of another business of the group. What
+is sold in a Shopify store is pushed in as well (`shopify_orders`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from functools import cache
 
+from masterops_dagster.businesses import INTERCOMPANY_CUSTOMERS, business
 from masterops_dagster.simulator.world import stock
 from masterops_dagster.simulator.world.catalogue import Article, articles, sold
-from masterops_dagster.simulator.world.people import WHOLESALE, Buyer, buyer, typed_abn, typed_email
-from masterops_dagster.simulator.world.records import FOREVER, Body, Version, iso
+from masterops_dagster.simulator.world.people import WHOLESALE, Buyer, buyer, make_abn, typed_abn, typed_email
+from masterops_dagster.simulator.world.records import FOREVER, Body, Version
 from masterops_dagster.simulator.world.rhythm import Plan, channel
 from masterops_dagster.simulator.world.seeding import TENTH_OF_A_MILL, Dice, cents, chance, guid
 from masterops_dagster.simulator.world.timeline import (
@@ -31,8 +31,12 @@ CHANNELS: dict[str, tuple[str, ...]] = {
     "teelixir": ("teelixir_wholesale", "teelixir_shop"),
     "elevate_wholesale": ("elevate_wholesale",),
 }
-SHOPIFY_ACCOUNT = "shopify_teelixir"
-FIRST_SHOPIFY_NUMBER = 10_001
+"""The channels whose orders each business sends from Unleashed."""
+
+FIRST_COPY = 10**8
+FIRST_WITHIN_GROUP = 2 * 10**8
+"""Where the numbers begin of copies of Shopify orders, and of orders of another business of the group."""
+
 GST = Decimal("0.1")
 NOTHING = Decimal("0.00")
 SUPPLIERS = (
@@ -44,6 +48,8 @@ SUPPLIERS = (
     "Ölmühle Süd",
 )
 SALES_PERSONS = ("Alex Moreau", "Bridie Walsh", "Chandra Iyer", "Dimitri K.")
+NAME_PREFIX = {"teelixir": "#TX", "elevate_wholesale": "#EW"}
+"""How the names of the orders of a business's Shopify store begin; none has a number that begins with 0."""
 LINE_KINDS = {"OrderQuantity": "a", "InvoiceQuantity": "b", "CreditQuantity": "c"}
 TERMS = (("20th Month Following", 35), ("30 Days", 30), ("14 Days", 14), ("7 Days", 7), (None, 14))
 
@@ -88,29 +94,15 @@ def base(plan: Plan, business_key: str) -> Iterator[Version]:
         for k in range(plan.trading(channel(key)).known(plan.first - timedelta(days=1))):
             who = buyer(plan, key, k)
             yield from customer_versions(plan, account, who, wall(who.joined, 10, k % 60))
+    for who, code in _within_group(plan, account):
+        yield from customer_versions(plan, account, who, wall(who.joined, 11), code)
 
 
 def day(plan: Plan, business_key: str, day: date) -> Iterator[Version]:
-    """The orders of a Melbourne day with all that becomes of them, its purchases and adjustments."""
+    """What happens on a Melbourne day without any customer of the business's channels."""
     account = account_key(business_key)
-    for key in CHANNELS[business_key]:
-        own = channel(key)
-        trading = plan.trading(own)
-        dice = Dice(plan.seed, key, day)
-        moments = trading.moments(day, dice)
-        new = list(trading.new(day))
-        places = set(_scattered(len(moments), len(new), dice))
-        for sequence, at in enumerate(moments):
-            if sequence in places:
-                who = buyer(plan, key, new.pop(0))
-                yield from customer_versions(plan, account, who, at - 90 * SECOND)
-            else:
-                who = buyer(plan, key, trading.returning(day, dice))
-            number = plan.index(day) * plan.stride(own) + sequence
-            if key == "teelixir_shop":
-                yield from _shop_order(plan, account, who, day, at, number, dice)
-            else:
-                yield from _wholesale_order(plan, account, business_key, who, day, at, number, dice)
+    for who, code in _within_group(plan, account):
+        yield from _order_within_group(plan, account, business_key, who, code, day)
     yield from _back_office(plan, account, business_key, day)
 
 
@@ -164,13 +156,14 @@ def product_versions(plan: Plan, account: str, article: Article) -> Iterator[Ver
     yield from versions(account, "Products", id, article.number + 1, states, created_at=created, gone_at=gone)
 
 
-def customer_versions(plan: Plan, account: str, who: Buyer, created: int) -> Iterator[Version]:
-    """A customer; some are corrected, given up or entered twice."""
-    dice = Dice(plan.seed, account, who.code, "customer")
+def customer_versions(plan: Plan, account: str, who: Buyer, created: int, code: str | None = None) -> Iterator[Version]:
+    """A customer, by default under the buyer's own code; some are corrected, given up or entered twice."""
+    code = code or who.code
+    dice = Dice(plan.seed, account, code, "customer")
     wholesale = who.channel in WHOLESALE
     term, _ = _terms(plan, who)
     body: Body = {
-        "CustomerCode": who.code,
+        "CustomerCode": code,
         "CustomerName": who.company or f"{who.first_name} {who.last_name}",
         "CustomerType": dice.one(("Retailer", "Practitioner", "Distributor")) if wholesale else "Shopify",
         "ContactFirstName": who.first_name,
@@ -180,7 +173,7 @@ def customer_versions(plan: Plan, account: str, who: Buyer, created: int) -> Ite
         "MobileNumber": None,
         "GSTVATNumber": typed_abn(who.abn, dice) if wholesale else None,
         "PaymentTerm": term,
-        "DiscountRate": _discount(plan, who),
+        "DiscountRate": discount_of(plan, who),
         "Currency": {"CurrencyCode": "AUD", "Description": "Australian Dollar"},
         "Taxable": True,
         "TaxCode": "G.S.T.",
@@ -210,55 +203,77 @@ def customer_versions(plan: Plan, account: str, who: Buyer, created: int) -> Ite
         changes.append((office(created, dice.whole(301, 500), dice), {"Email": who.email, "Notes": "E-mail corrected"}))
     if dice.hits(0.02):
         changes.append((office(created, dice.whole(501, 800), dice), {"Obsolete": True}))
-    yield from _customer(plan, account, who.code, who.number * 2 + (0 if wholesale else 1), created, body, changes)
+    yield from _customer(plan, account, code, who.number * 2 + (0 if wholesale else 1), created, body, changes)
     if wholesale and entered_twice(plan, who):
         again = same_time(created, 3)
-        twice = {**body, "CustomerCode": f"{who.code}B", "Email": None, "CreatedOn": net_date(again)}
-        yield from _customer(plan, account, f"{who.code}B", 10**9 + who.number, again, twice, [])
+        twice = {**body, "CustomerCode": f"{code}B", "Email": None, "CreatedOn": net_date(again)}
+        yield from _customer(plan, account, f"{code}B", 10**9 + who.number, again, twice, [])
 
 
 def entered_twice(plan: Plan, who: Buyer) -> bool:
     """Whether the same company has a second customer code."""
-    return who.abn is not None and chance(plan.seed, who.channel, who.number, "twice") < 0.03
+    return who.abn is not None and who.number >= 0 and chance(plan.seed, who.channel, who.number, "twice") < 0.03
 
 
 # ---- orders
 
 
 class Line:
-    """A line of an order; amounts ex tax."""
+    """A line of an order; amounts ex tax. `total` and `tax` are given where a Shopify store worked them out."""
 
-    __slots__ = ("article", "bodies", "cost", "discount", "quantity", "tax", "total", "unit_price")
+    __slots__ = ("article", "bodies", "cost", "discount", "key", "quantity", "tax", "total", "unit_price")
 
     def __init__(
-        self, article: Article, quantity: Decimal, unit_price: Decimal, discount: Decimal, cost: Decimal | None
+        self,
+        article: Article,
+        quantity: Decimal,
+        unit_price: Decimal,
+        discount: Decimal,
+        cost: Decimal | None,
+        *,
+        total: Decimal | None = None,
+        tax: Decimal | None = None,
+        key: int | None = None,
     ) -> None:
         self.article = article
         self.quantity = quantity
         self.unit_price = unit_price
         self.discount = discount
         self.cost = cost
-        self.total = cents(quantity * unit_price * (1 - discount))
-        self.tax = cents(self.total * GST) if article.taxed else NOTHING
+        self.total = cents(quantity * unit_price * (1 - discount)) if total is None else total
+        self.tax = (cents(self.total * GST) if article.taxed else NOTHING) if tax is None else tax
+        self.key = article.number if key is None else key
+        """Tells it from the other lines of its order."""
         self.bodies: dict[str, Body] = {}
 
     def times(self, quantity: Decimal) -> Line:
         """The same line with another quantity."""
-        return Line(self.article, quantity, self.unit_price, self.discount, self.cost)
+        return Line(self.article, quantity, self.unit_price, self.discount, self.cost, key=self.key)
+
+    def part(self, quantity: Decimal, total: Decimal, tax: Decimal) -> Line:
+        """Some of the line, worth that much."""
+        return Line(
+            self.article, quantity, self.unit_price, self.discount, self.cost, total=total, tax=tax, key=self.key
+        )
 
 
-def _wholesale_order(
+def wholesale_order(
     plan: Plan, account: str, business_key: str, who: Buyer, day: date, at: int, number: int, dice: Dice
 ) -> Iterator[Version]:
-    lines = _lines(plan, business_key, day, dice, dice.whole(1, 7), wholesale=True, discount=_discount(plan, who))
+    lines = chosen_lines(
+        plan, business_key, day, dice, dice.whole(1, 7), wholesale=True, discount=discount_of(plan, who)
+    )
     code = who.code
     if entered_twice(plan, who) and at > same_time(wall(who.joined, 23, 59), 4) and dice.hits(0.4):
         code = f"{code}B"
+    prefix = NAME_PREFIX[business_key]
     reference = dice.one(
         (f"PO {dice.whole(1000, 9999)}", f"PO#{dice.whole(100, 999)}", None, "", f"TX-{dice.whole(100, 999)}")
     )
     comments = dice.weighted(((None, 0.8), ("Leave at dock 2 📦", 0.1), ("As per Shopify sample pack", 0.1)))
-    order = _Order(plan, account, who, code, number + 1, at, at, lines, reference, comments, dice)
+    if dice.hits(0.006):
+        reference = f"{prefix}0{dice.whole(100, 9999)}"  # no order of the store has such a name
+    order = SalesOrder(plan, account, who, code, number + 1, at, at, lines, reference, comments, dice)
     if dice.hits(0.06):
         order.state(at, "Parked")
         if dice.hits(0.4):
@@ -282,87 +297,7 @@ def _wholesale_order(
     yield from order.records()
 
 
-def _shop_order(plan: Plan, account: str, who: Buyer, day: date, at: int, number: int, dice: Dice) -> Iterator[Version]:
-    """A Shopify order and its copy in Unleashed, some minutes later."""
-    lines = _lines(plan, "teelixir", day, dice, dice.weighted(((1, 0.4), (2, 0.35), (3, 0.25))), wholesale=False)
-    name = f"#TX{FIRST_SHOPIFY_NUMBER + number}"
-    copied = at + dice.whole(2, 15) * MINUTE
-    reference, comments = dice.weighted(
-        (
-            ((name, None), 0.86),
-            ((None, f"Shopify order {name}"), 0.08),
-            (("", f"{name}\nGift wrap 🎁, please"), 0.03),
-            ((f"Web {name}", None), 0.03),
-        )
-    )
-    order = _Order(plan, account, who, who.code, 10**8 + number + 1, at, copied, lines, reference, comments, dice)
-    order.state(copied, "Placed")
-    cancelled = dice.hits(0.02)
-    if cancelled:
-        order.state(office(copied, 1, dice), "Deleted")
-    else:
-        order.complete(office(copied, dice.whole(1, 3), dice), credited=0.05)
-    yield from order.records()
-    yield from _shopify_order(plan, who, at, number, name, order, cancelled)
-
-
-def _shopify_order(
-    plan: Plan, who: Buyer, at: int, number: int, name: str, order: _Order, cancelled: bool
-) -> Iterator[Version]:
-    """The sale itself, as Shopify's Admin API tells it; refunded on the day on which the copy is credited."""
-    id = f"gid://shopify/Order/{5_000_000_000 + number}"
-    body: Body = {
-        "id": id,
-        "name": name,
-        "createdAt": iso(at),
-        "updatedAt": iso(at),
-        "cancelledAt": None,
-        "email": who.email,
-        "taxesIncluded": False,
-        "test": False,
-        "displayFulfillmentStatus": "UNFULFILLED",
-        "customer": {"id": f"gid://shopify/Customer/{7_000_000_000 + who.number}"},
-        "purchasingEntity": None,
-        "fulfillments": [],
-        "lineItems": [
-            {
-                "id": f"gid://shopify/LineItem/{(5_000_000_000 + number) * 10 + place}",
-                "sku": line.article.sku,
-                "title": line.article.name,
-                "isGiftCard": False,
-                "quantity": int(line.quantity),
-                "discountedTotalSet": {"shopMoney": {"amount": str(line.total), "currencyCode": "AUD"}},
-                "taxLines": [
-                    {"title": "GST", "priceSet": {"shopMoney": {"amount": str(line.tax), "currencyCode": "AUD"}}}
-                ],
-            }
-            for place, line in enumerate(order.lines)
-        ],
-        "refunds": [],
-    }
-    states = [(at, body)]
-    if cancelled:
-        until = order.latest
-        states.append((until, {**body, "cancelledAt": iso(until), "updatedAt": iso(until)}))
-    elif order.credit is not None and order.credit.completed:
-        until = order.credit.at
-        returned = {
-            "lineItem": {"id": body["lineItems"][0]["id"]},
-            "subtotalSet": {"shopMoney": {"amount": str(order.credit.sub_total)}},
-        }
-        refund = {"createdAt": iso(until), "refundLineItems": [returned]}
-        states.append((until, {**body, "refunds": [refund], "updatedAt": iso(until)}))
-    yield from versions(SHOPIFY_ACCOUNT, "orders", id, number, states)
-
-
-@dataclass(frozen=True, slots=True)
-class _Credit:
-    at: int
-    completed: bool
-    sub_total: Decimal
-
-
-class _Order:
+class SalesOrder:
     """A sales order under way: its states so far, and the invoice and credit note that follow."""
 
     def __init__(
@@ -384,7 +319,6 @@ class _Order:
         self.guid = guid(plan.seed, account, "SalesOrders", number)
         self.latest = created
         self.ordered = ordered
-        self.credit: _Credit | None = None
         self._states: list[tuple[int, Body]] = []
         self._others: list[Version] = []
         self._seen_late = dice.whole(20, 170) * SECOND if dice.hits(0.01) else 0
@@ -461,10 +395,32 @@ class _Order:
     def complete(self, at: int, credited: float = 0.05) -> None:
         """The order is sent and billed; some of it may come back."""
         self.state(at, "Completed", completed=at)
-        invoice = f"INV-{self.number:08d}"
-        self._invoice(at + MINUTE, invoice)
+        self._invoice(at + MINUTE)
         if self.dice.hits(credited):
-            self._credit_note(office(at, self.dice.whole(1, 25), self.dice), invoice)
+            returned = [line for line in self.lines if self.dice.hits(0.6)] or self.lines[:1]
+            lines = [line.times(Decimal(self.dice.whole(1, max(1, int(line.quantity))))) for line in returned]
+            fate = self.dice.random()
+            self.credit(office(at, self.dice.whole(1, 25), self.dice), lines, fate, names_invoice=fate <= 0.97)
+
+    def credit(self, at: int, lines: list[Line], fate: float = 0.5, *, names_invoice: bool = True) -> None:
+        """A credit note for some of the order; approved later where `fate` is below 0.1, never where below 0.15."""
+        id = guid(self.guid, "credit note")
+        body: Body = {
+            "Guid": id,
+            "CreditNoteNumber": f"CN-{self.number:08d}",
+            "CreditDate": net_date(at, self.dice),
+            "InvoiceNumber": self._invoice_number if names_invoice else None,
+            "Comments": self.dice.one((None, "Damaged in transit", "Short supplied")),
+            **self._document(lines, "CreditLines", "CreditQuantity"),
+            "CreatedOn": net_date(at),
+        }
+        steps: tuple[tuple[int, str], ...] = ((at, "Completed"),)
+        if fate < 0.10:
+            steps = ((at, "Parked"), (office(at, 2, self.dice), "Completed"))
+        elif fate < 0.15:
+            steps = ((at, "Parked"), (office(at, 2, self.dice), "Deleted"))
+        states = [(since, {**body, "Status": status, "LastModifiedOn": net_date(since)}) for since, status in steps]
+        self._others.extend(versions(self.account, "CreditNotes", id, self.number, states))
 
     def records(self) -> Iterator[Version]:
         yield from versions(
@@ -484,7 +440,7 @@ class _Order:
             return known
         sku = line.article.sku
         body: Body = {
-            "Guid": f"{self.guid[:24]}{LINE_KINDS[quantity]}{line.article.number:011d}",
+            "Guid": f"{self.guid[:24]}{LINE_KINDS[quantity]}{line.key:011d}",
             "LineNumber": place,
             "LineType": None,
             "Product": {
@@ -515,12 +471,16 @@ class _Order:
             name: [self._line(line, quantity, place) for place, line in enumerate(lines, 1)],
         }
 
-    def _invoice(self, at: int, number: str) -> None:
+    @property
+    def _invoice_number(self) -> str:
+        return f"INV-{self.number:08d}"
+
+    def _invoice(self, at: int) -> None:
         id = guid(self.guid, "invoice")
         _, days = _terms(self.plan, self.who)
         body: Body = {
             "Guid": id,
-            "InvoiceNumber": number,
+            "InvoiceNumber": self._invoice_number,
             "OrderNumber": self._fixed["OrderNumber"],
             "InvoiceDate": net_date(at, self.dice),
             "DueDate": net_date(same_time(at, days)),
@@ -538,31 +498,8 @@ class _Order:
         ]
         self._others.extend(versions(self.account, "Invoices", id, self.number, states))
 
-    def _credit_note(self, at: int, invoice: str) -> None:
-        id = guid(self.guid, "credit note")
-        returned = [line for line in self.lines if self.dice.hits(0.6)] or self.lines[:1]
-        lines = [line.times(Decimal(self.dice.whole(1, max(1, int(line.quantity))))) for line in returned]
-        fate = self.dice.random()
-        body: Body = {
-            "Guid": id,
-            "CreditNoteNumber": f"CN-{self.number:08d}",
-            "CreditDate": net_date(at, self.dice),
-            "InvoiceNumber": None if fate > 0.97 and self.who.channel in WHOLESALE else invoice,
-            "Comments": self.dice.one((None, "Damaged in transit", "Short supplied")),
-            **self._document(lines, "CreditLines", "CreditQuantity"),
-            "CreatedOn": net_date(at),
-        }
-        steps: tuple[tuple[int, str], ...] = ((at, "Completed"),)
-        if fate < 0.10:
-            steps = ((at, "Parked"), (office(at, 2, self.dice), "Completed"))
-        elif fate < 0.15:
-            steps = ((at, "Parked"), (office(at, 2, self.dice), "Deleted"))
-        states = [(since, {**body, "Status": status, "LastModifiedOn": net_date(since)}) for since, status in steps]
-        self._others.extend(versions(self.account, "CreditNotes", id, self.number, states))
-        self.credit = _Credit(at, steps[-1][1] == "Completed", body["SubTotal"])
 
-
-def _lines(
+def chosen_lines(
     plan: Plan,
     business_key: str,
     day: date,
@@ -594,6 +531,63 @@ def _lines(
     return lines
 
 
+# ---- orders of another business of the group
+
+
+def _within_group(plan: Plan, account: str) -> list[tuple[Buyer, str]]:
+    """The businesses of the group that buy from this account's, and their customer codes."""
+    return [
+        (_sister(plan, known.buyer), known.customer_code)
+        for known in INTERCOMPANY_CUSTOMERS
+        if known.account_key == account
+    ]
+
+
+@cache
+def _sister(plan: Plan, business_key: str) -> Buyer:
+    name = business(business_key).name
+    return Buyer(
+        channel="teelixir_wholesale",
+        number=-1,
+        home=("teelixir_wholesale", -1),
+        first_name="Accounts",
+        last_name=name,
+        email=f"purchasing@{business_key.replace('_', '')}.example.com",
+        second_email=None,
+        phone="03 9000 2000",
+        street="14 Foundry Road",
+        suburb="Dandenong",
+        state="VIC",
+        postcode="3175",
+        company=f"{name} Pty Ltd",
+        abn=make_abn(Dice("the ABN of", business_key)),
+        joined=plan.first - timedelta(days=600),
+    )
+
+
+def _order_within_group(
+    plan: Plan, account: str, business_key: str, who: Buyer, code: str, day: date
+) -> Iterator[Version]:
+    """A few times a month, whatever the world's scale."""
+    dice = Dice(plan.seed, account, code, day)
+    if day.weekday() > 4 or not dice.hits(0.2):
+        return
+    at = wall(day, dice.whole(9, 16), dice.whole(0, 59), dice.whole(0, 59))
+    lines = chosen_lines(plan, business_key, day, dice, dice.whole(4, 12), wholesale=True, discount=Decimal("0.3"))
+    number = FIRST_WITHIN_GROUP + plan.index(day)
+    order = SalesOrder(plan, account, who, code, number, at, at, lines, f"EW-PO-{plan.index(day):04d}", None, dice)
+    order.state(at, "Placed")
+    fate = dice.random()
+    if fate < 0.05:
+        order.state(office(at, 1, dice), "Deleted")
+    elif fate < 0.15:
+        order.state(at + dice.whole(60, 240) * MINUTE, "Backordered")
+        order.complete(office(order.latest, dice.whole(4, 12), dice), credited=0.15)
+    else:
+        order.complete(office(at, dice.whole(1, 3), dice), credited=0.15)
+    yield from order.records()
+
+
 # ---- purchases and adjustments
 
 
@@ -612,7 +606,7 @@ def _purchase(plan: Plan, account: str, business_key: str, day: date, dice: Dice
     place = dice.whole(1, len(SUPPLIERS))
     supplier = _supplier(plan, place, SUPPLIERS[place - 1])
     lines: list[Body] = []
-    for position, line in enumerate(_lines(plan, business_key, day, dice, dice.whole(2, 7), wholesale=True), 1):
+    for position, line in enumerate(chosen_lines(plan, business_key, day, dice, dice.whole(2, 7), wholesale=True), 1):
         quantity = line.quantity * 10
         price = line.cost if line.cost is not None else Decimal(1)
         lines.append(
@@ -666,7 +660,7 @@ def _adjustment(plan: Plan, account: str, business_key: str, day: date, dice: Di
     number = plan.index(day) + 1
     id = guid(plan.seed, account, "StockAdjustments", number)
     lines = []
-    for position, line in enumerate(_lines(plan, business_key, day, dice, 4, wholesale=True), 1):
+    for position, line in enumerate(chosen_lines(plan, business_key, day, dice, 4, wholesale=True), 1):
         counted = stock.level(plan.seed, line.article.sku, day)
         lines.append(
             {
@@ -729,13 +723,8 @@ def _terms(plan: Plan, who: Buyer) -> tuple[str | None, int]:
     return TERMS[int(chance(plan.seed, who.channel, who.number, "terms") * len(TERMS))]
 
 
-def _discount(plan: Plan, who: Buyer) -> Decimal:
+def discount_of(plan: Plan, who: Buyer) -> Decimal:
+    """A customer's discount as a fraction; none for people."""
     if who.channel not in WHOLESALE:
         return Decimal(0)
     return Decimal(int(chance(plan.seed, who.channel, who.number, "tier") * 4) * 5) / 100
-
-
-def _scattered(count: int, chosen: int, dice: Dice) -> list[int]:
-    """Some of the places 0 … count - 1, without repeats."""
-    places = list(range(count))
-    return [places.pop(dice.whole(0, len(places) - 1)) for _ in range(min(chosen, count))]
