@@ -3,25 +3,23 @@
 
     A KPI's file yields a CTE `events` and ends with this macro. Its YAML says under `config.meta`:
 
-      kind      flow      numerator (and denominator) are summed over the days of a period
-                distinct  `distinct_key`s are counted: those with a positive numerator less those with a negative one,
-                          over those with a positive denominator
-                state     the last day of the period that has a row counts
-                rolling   as state, but the denominator is a flow: its daily mean over the 90 days that end there
-      ratio     whether the value is numerator / denominator (in percent if that is the unit); a ratio has no row where
-                there is nothing to divide by, anything else is 0 where a business sold nothing
-      group     `own` where the events name the group themselves; else the group is made from all businesses' rows
-      feeds     the streams that a figure rests on, as `system.stream`
+      kind          flow      numerator (and denominator) are summed over the days of a period
+                    distinct  as flow, but each grain has events of its own, in which whoever is counted stands on the
+                              first day in the period; they name their `grain`, and the group too
+                    state     the last day of the period that has a row counts
+                    rolling   as state, but the denominator is a flow: its daily mean over the 90 days that end there
+      ratio         whether the value is numerator / denominator (in percent if that is the unit); a ratio has no row
+                    where there is nothing to divide by, anything else is 0 where a business sold nothing
+      intercompany  true where events say `is_intercompany`: such count for their business, and not for the group
+      feeds         the streams that a figure rests on, as `system.stream`
 
     Distinct counts and ratios are computed from the rows at every grain and for the group, never from smaller cells.
 -#}
 {% macro kpi_values(kpi) %}
 {%- set meta = kpi_meta(kpi) -%}
 {{ kpi_scoped(meta) }}
-{%- if meta.kind == 'flow' %}
+{%- if meta.kind in ['flow', 'distinct'] %}
 {{ kpi_flow_figures(meta) }}
-{%- elif meta.kind == 'distinct' %}
-{{ kpi_distinct_figures(meta) }}
 {%- else %}
 {{ kpi_state_figures(meta) }}
 {%- endif %}
@@ -117,45 +115,48 @@ select * from final
 
 
 {#-
-    The events per business, and per day where they can be added up; the group's too, unless the events name it
-    themselves. What is counted or summed is 0, not absent, on days without events since the first sale.
+    The events per business and day, and of the group what counts there: `for_group` where that differs by business,
+    rows of its own where they can be added up over businesses. What is counted or summed is 0, not absent, on days
+    without events since the first sale.
 -#}
 {% macro kpi_scoped(meta) %}
-{%- set fills_gaps = meta.kind in ['flow', 'distinct'] and not meta.ratio %}
 {%- set is_distinct = meta.kind == 'distinct' %}
-{%- set group = meta.group != 'own' and meta.kind in ['flow', 'distinct'] %}
-daily as (
+{%- set is_flow = meta.kind == 'flow' %}
+{%- set fills_gaps = (is_flow or is_distinct) and not meta.ratio %}
+{%- set grain = 'grain' if is_distinct else 'null::text as grain' %}
+happened as (
 
-    {% if is_distinct -%}
-    select business_key, date, numerator, denominator, distinct_key
+    select *
     from events
     where date <= {{ today() }}
-    {%- else -%}
-    select
-        business_key,
-        date,
-        sum(numerator) as numerator,
-        sum(denominator) as denominator
-    from events
-    where date <= {{ today() }}
-    group by 1, 2
-    {%- endif %}
 
 ),
 
 scoped as (
 
-    select * from daily
-    {%- if group %}
+    select
+        business_key,
+        false as for_group,
+        date,
+        {{ grain }},
+        sum(numerator) as numerator,
+        sum(denominator) as denominator
+    from happened
+    group by 1, 2, 3, 4
+    {%- if is_flow or meta.intercompany %}
 
     union all
 
     select
-        'group',
+        {{ "'group'" if is_flow else 'business_key' }},
+        {{ not is_flow }},
         date,
-        {{ 'numerator, denominator, distinct_key' if is_distinct else 'sum(numerator), sum(denominator)' }}
-    from daily
-    {{- '' if is_distinct else '\n    group by 2' }}
+        null,
+        sum(numerator),
+        sum(denominator)
+    from happened
+    {{- '\n    where not is_intercompany' if meta.intercompany }}
+    group by 1, 2, 3
     {%- endif %}
     {%- if fills_gaps %}
 
@@ -163,10 +164,11 @@ scoped as (
 
     select
         first_days.business_key,
+        false,
         dates.date,
+        null,
         0,
         null
-        {{- ',\n        null' if is_distinct }}
     from {{ ref('kpi_first_days') }} as first_days
     inner join {{ ref('dim_dates') }} as dates
         on dates.date >= first_days.first_day
@@ -188,7 +190,9 @@ figures as (
         sum(scoped.numerator) as numerator,
         sum(scoped.denominator) as denominator
     from scoped
-    inner join {{ ref('kpi_period_days') }} as period_days on scoped.date = period_days.date
+    inner join {{ ref('kpi_period_days') }} as period_days
+        on scoped.date = period_days.date
+        and coalesce(scoped.grain, period_days.grain) = period_days.grain
     group by 1, 2, 3, 4
 
 ),
@@ -201,6 +205,7 @@ states as (
     {% if meta.kind == 'rolling' -%}
     select
         business_key,
+        for_group,
         date,
         numerator,
         denominator_mean as denominator
@@ -208,7 +213,7 @@ states as (
         select
             *,
             sum(denominator) over (
-                partition by business_key
+                partition by business_key, for_group
                 order by date
                 range between interval '89 days' preceding and current row
             ) / 90 as denominator_mean
@@ -223,8 +228,11 @@ states as (
 
 last_states as (
 
-    select distinct on (states.business_key, period_days.grain, period_days.period_start, period_days.part)
+    select distinct on (
+        states.business_key, states.for_group, period_days.grain, period_days.period_start, period_days.part
+    )
         states.business_key,
+        states.for_group,
         period_days.grain,
         period_days.period_start,
         period_days.part,
@@ -233,13 +241,26 @@ last_states as (
     from states
     inner join {{ ref('kpi_period_days') }} as period_days on states.date = period_days.date
     order by
-        states.business_key, period_days.grain, period_days.period_start, period_days.part, states.date desc
+        states.business_key,
+        states.for_group,
+        period_days.grain,
+        period_days.period_start,
+        period_days.part,
+        states.date desc
 
 ),
 
 figures as (
 
-    select * from last_states
+    select
+        business_key,
+        grain,
+        period_start,
+        part,
+        numerator,
+        denominator
+    from last_states
+    where not for_group
 
     union all
 
@@ -251,74 +272,8 @@ figures as (
         sum(numerator),
         sum(denominator)
     from last_states
+    {{- '\n    where for_group' if meta.intercompany }}
     group by 2, 3, 4
-
-),
-{% endmacro %}
-
-
-{#-
-    A key counts in a period on its first day there: when the day before on which it occurred, if any, lies before the
-    period. So days are added up after all, and each key is looked at once, not once per period.
--#}
-{% macro kpi_distinct_figures(meta) %}
-{%- set measures = [('numerator > 0', 1, 'numerator'), ('numerator < 0', -1, 'numerator')] %}
-{%- if meta.ratio %}{% do measures.append(('denominator > 0', 1, 'denominator')) %}{% endif %}
-occurrences as (
-
-    {% for condition, sign, side in measures -%}
-    select
-        business_key,
-        date,
-        lag(date) over (partition by business_key, distinct_key order by date) as previous,
-        {{ sign if side == 'numerator' else 0 }} as numerator,
-        {{ sign if side == 'denominator' else 0 }} as denominator
-    from scoped
-    where {{ condition }}
-    {%- if not loop.last %}
-
-    union all
-
-    {% endif %}
-    {%- endfor %}
-
-),
-
-days as (
-
-    select
-        business_key,
-        date,
-        previous,
-        sum(numerator) as numerator,
-        sum(denominator) as denominator
-    from occurrences
-    group by 1, 2, 3
-    {%- if not meta.ratio %}
-
-    union all
-
-    select business_key, date, null, 0, 0
-    from scoped
-    where numerator = 0
-    {%- endif %}
-
-),
-
-figures as (
-
-    select
-        days.business_key,
-        period_days.grain,
-        period_days.period_start,
-        period_days.part,
-        sum(days.numerator) as numerator,
-        {{ 'sum(days.denominator)' if meta.ratio else 'null::numeric' }} as denominator
-    from days
-    inner join {{ ref('kpi_period_days') }} as period_days
-        on days.date = period_days.date
-        and (days.previous is null or days.previous < period_days.since)
-    group by 1, 2, 3, 4
 
 ),
 {% endmacro %}

@@ -2,9 +2,21 @@
 
 with
 
+said as (
+
+    select account, line_total from {{ ref('stg_unleashed__sales_order_lines') }}
+    union all
+    select account, line_total from {{ ref('stg_shopify__order_lines') }} where not is_gift_card
+    union all
+    select account, line_total from {{ ref('stg_bigcommerce__order_products') }}
+    union all
+    select account, line_total from {{ ref('stg_woocommerce__order_lines') }}
+
+),
+
 staged as (
 
-    select account, count(*) as lines, sum(revenue) as revenue from {{ ref('int_order_lines') }} group by 1
+    select account, count(*) as lines, sum(line_total) as revenue from said group by 1
 
 ),
 

@@ -4,7 +4,7 @@ with
 
 orders as (
 
-    select account, count(*) as orders from {{ ref('int_orders') }} group by 1
+    select account, count(*) as orders from {{ ref('int_order_versions') }} group by 1
 
 ),
 

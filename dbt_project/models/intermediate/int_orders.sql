@@ -1,4 +1,22 @@
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='append',
+        on_schema_change='fail',
+        pre_hook=["{{ forget_changed_orders() }}", "{{ find_missing_orders() }}"],
+        indexes=[{'columns': ['account', 'external_id'], 'unique': true}, {'columns': ['order_id']}],
+    )
+}}
+
+{#- Only what is missing is made; `forget_changed_orders` has taken what changed away. -#}
+
 with
+
+versions as (
+
+    select * from {{ 'missing_orders' if is_incremental() else ref('int_order_versions') }}
+
+),
 
 unleashed_orders as (
 
@@ -6,9 +24,30 @@ unleashed_orders as (
 
 ),
 
-mirrored_orders as (
+shopify_orders as (
 
-    select * from {{ ref('int_mirrored_orders') }}
+    select * from {{ ref('stg_shopify__orders') }}
+
+),
+
+fulfilments as (
+
+    select
+        versions.account,
+        versions.external_id,
+        max(parcels.fulfilled_at) as completed_at
+    from versions
+    inner join {{ ref('stg_shopify__fulfillments') }} as parcels
+        on versions.account = parcels.account
+        and versions.external_id = parcels.order_shopify_id
+    where parcels.fulfilment_status = 'success'
+    group by 1, 2
+
+),
+
+bigcommerce_orders as (
+
+    select * from {{ ref('stg_bigcommerce__orders') }}
 
 ),
 
@@ -21,59 +60,128 @@ woocommerce_orders as (
 unleashed as (
 
     select
-        unleashed_orders.business_key,
+        versions.*,
+        orders.business_key,
         'unleashed' as system,
-        unleashed_orders.account,
-        unleashed_orders.unleashed_id as external_id,
-        unleashed_orders.order_number,
-        unleashed_orders.customer_unleashed_id as customer_external_id,
-        lower(unleashed_orders.order_status) as status,
-        mirrored_orders.unleashed_id is not null as is_mirrored,
-        coalesce(unleashed_orders.order_status in ('Placed', 'Backordered', 'Completed'), false) as is_accepted,
-        unleashed_orders.ordered_at,
-        unleashed_orders.completed_at,
-        unleashed_orders.currency,
+        orders.order_number,
+        orders.customer_unleashed_id as customer_external_id,
+        lower(orders.order_status) as status,
+        coalesce(orders.order_status in ('Placed', 'Backordered', 'Completed'), false) as is_accepted,
+        {{ is_intercompany('orders.account', 'orders.customer_code') }} as is_intercompany,
+        orders.ordered_at,
+        orders.completed_at,
+        orders.currency,
         0::numeric(14, 2) as discount_total,
         0::numeric(14, 2) as shipping_total,
-        unleashed_orders.tax_total,
-        unleashed_orders.total,
-        unleashed_orders.loaded_at,
-        unleashed_orders.load_id
-    from unleashed_orders
-    left join mirrored_orders
-        on unleashed_orders.account = mirrored_orders.account
-        and unleashed_orders.unleashed_id = mirrored_orders.unleashed_id
+        orders.tax_total,
+        orders.total,
+        false as prices_include_tax,
+        orders.loaded_at
+    from versions
+    inner join unleashed_orders as orders
+        on versions.account = orders.account
+        and versions.external_id = orders.unleashed_id
+
+),
+
+shopify as (
+
+    select
+        versions.*,
+        orders.business_key,
+        'shopify',
+        orders.order_number,
+        orders.customer_external_id,
+        case
+            when orders.deleted_at is not null then 'deleted'
+            when orders.cancelled_at is not null then 'cancelled'
+            when orders.is_test then 'test'
+            else orders.fulfilment_status
+        end,
+        orders.deleted_at is null and orders.cancelled_at is null and not orders.is_test,
+        false,
+        orders.ordered_at,
+        case when orders.fulfilment_status = 'fulfilled' then fulfilments.completed_at end,
+        orders.currency,
+        orders.discount_total,
+        orders.shipping_charged,
+        orders.tax_total,
+        orders.total,
+        orders.prices_include_tax,
+        orders.loaded_at
+    from versions
+    inner join shopify_orders as orders
+        on versions.account = orders.account
+        and versions.external_id = orders.shopify_id
+    left join fulfilments
+        on versions.account = fulfilments.account
+        and versions.external_id = fulfilments.external_id
+
+),
+
+bigcommerce as (
+
+    select
+        versions.*,
+        orders.business_key,
+        'bigcommerce',
+        versions.external_id,
+        orders.customer_external_id,
+        case when orders.is_deleted then 'deleted' else orders.order_status end,
+        ---- 0 incomplete, 5 cancelled, 6 declined
+        not orders.is_deleted and coalesce(orders.status_id not in (0, 5, 6), false),
+        false,
+        orders.ordered_at,
+        ---- 2 shipped, 4 refunded, 10 completed
+        case when orders.status_id in (2, 4, 10) then orders.shipped_at end,
+        orders.currency,
+        orders.discount_total,
+        orders.shipping_total,
+        orders.tax_total,
+        orders.total,
+        false,
+        orders.loaded_at
+    from versions
+    inner join bigcommerce_orders as orders
+        on versions.account = orders.account
+        and versions.external_number = orders.bigcommerce_id
 
 ),
 
 woocommerce as (
 
     select
-        business_key,
-        'woocommerce' as system,
-        account,
-        woocommerce_id::text as external_id,
-        order_number,
-        customer_external_id,
-        order_status as status,
-        false as is_mirrored,
-        coalesce(order_status in ('processing', 'completed', 'refunded'), false) as is_accepted,
-        ordered_at,
-        completed_at,
-        currency,
-        discount_total,
-        shipping_total,
-        tax_total,
-        total,
-        loaded_at,
-        load_id
-    from woocommerce_orders
+        versions.*,
+        orders.business_key,
+        'woocommerce',
+        orders.order_number,
+        orders.customer_external_id,
+        orders.order_status,
+        coalesce(orders.order_status in ('processing', 'completed', 'refunded'), false),
+        false,
+        orders.ordered_at,
+        orders.completed_at,
+        orders.currency,
+        orders.discount_total,
+        orders.shipping_total,
+        orders.tax_total,
+        orders.total,
+        false,
+        orders.loaded_at
+    from versions
+    inner join woocommerce_orders as orders
+        on versions.account = orders.account
+        and versions.external_number = orders.woocommerce_id
 
 ),
 
 orders as (
 
     select * from unleashed
+    union all
+    select * from shopify
+    union all
+    select * from bigcommerce
     union all
     select * from woocommerce
 
@@ -88,12 +196,17 @@ final as (
         system,
         account,
         external_id,
+        external_number,
         order_number,
         customer_external_id,
+        copy_account,
+        copy_external_id,
 
         ---- state
         status,
         is_mirrored,
+        is_wholesale,
+        is_intercompany,
         is_accepted and not is_mirrored as is_sale,
 
         ---- timestamps
@@ -108,10 +221,13 @@ final as (
         shipping_total,
         tax_total,
         total,
+        prices_include_tax,
 
         ---- loading
         loaded_at,
-        load_id
+        load_id,
+        copy_load_id,
+        transaction_timestamp() as made_at
     from orders
 
 )

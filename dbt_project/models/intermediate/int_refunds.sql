@@ -24,13 +24,49 @@ credit_note_lines as (
 
 ),
 
-refunds as (
+shopify_lines as (
+
+    select * from {{ ref('stg_shopify__order_lines') }}
+
+),
+
+shopify_refunds as (
+
+    select * from {{ ref('stg_shopify__refunds') }}
+
+),
+
+shopify_refund_lines as (
+
+    select * from {{ ref('stg_shopify__refund_lines') }}
+
+),
+
+bigcommerce_orders as (
+
+    select * from {{ ref('stg_bigcommerce__orders') }}
+
+),
+
+bigcommerce_refunds as (
+
+    select * from {{ ref('stg_bigcommerce__refunds') }}
+
+),
+
+bigcommerce_refund_items as (
+
+    select * from {{ ref('stg_bigcommerce__refund_items') }}
+
+),
+
+woocommerce_refunds as (
 
     select * from {{ ref('stg_woocommerce__refunds') }}
 
 ),
 
-refund_lines as (
+woocommerce_refund_lines as (
 
     select * from {{ ref('stg_woocommerce__refund_lines') }}
 
@@ -38,21 +74,21 @@ refund_lines as (
 
 ---- an order number, an invoice number name one document of an account; should one be there twice, the newest is meant
 
-order_numbers as (
+credited_orders as (
 
-    select distinct on (account, order_number) *
-    from orders
-    where order_number is not null
-    order by account, order_number, ordered_at desc
-
-),
-
-invoice_numbers as (
-
-    select distinct on (account, invoice_number) *
-    from invoices
-    where invoice_number is not null
-    order by account, invoice_number, invoiced_at desc
+    select distinct on (credit_notes.account, credit_notes.unleashed_id)
+        credit_notes.account,
+        credit_notes.unleashed_id,
+        orders.order_id,
+        orders.is_sale
+    from credit_notes
+    inner join invoices
+        on credit_notes.account = invoices.account
+        and credit_notes.invoice_number = invoices.invoice_number
+    inner join orders
+        on invoices.account = orders.account
+        and invoices.order_number = orders.order_number
+    order by credit_notes.account, credit_notes.unleashed_id, invoices.invoiced_at desc, orders.ordered_at desc
 
 ),
 
@@ -74,31 +110,115 @@ unleashed as (
         'unleashed' as system,
         credit_notes.account,
         credit_notes.unleashed_id as external_id,
-        order_numbers.order_id,
+        credited_orders.order_id,
         credit_notes.credited_at as refunded_at,
         {{ money('coalesce(credited.amount, 0)') }} as amount,
         coalesce(credit_notes.credit_note_status = 'Completed', false)
-        and coalesce(order_numbers.is_sale, true) as is_counted
+        and coalesce(credited_orders.is_sale, true) as is_counted,
+        {{ is_intercompany('credit_notes.account', 'credit_notes.customer_code') }} as is_intercompany
     from credit_notes
     left join credited
         on credit_notes.account = credited.account
         and credit_notes.unleashed_id = credited.credit_note_unleashed_id
-    left join invoice_numbers
-        on credit_notes.account = invoice_numbers.account
-        and credit_notes.invoice_number = invoice_numbers.invoice_number
-    left join order_numbers
-        on invoice_numbers.account = order_numbers.account
-        and invoice_numbers.order_number = order_numbers.order_number
+    left join credited_orders
+        on credit_notes.account = credited_orders.account
+        and credit_notes.unleashed_id = credited_orders.unleashed_id
 
 ),
 
-refunded_lines as (
+shopify_refunded as (
+
+    select
+        refund_lines.account,
+        refund_lines.refund_shopify_id,
+        sum(case when coalesce(lines.is_gift_card, false) then 0 else refund_lines.line_total end) as amount
+    from shopify_refund_lines as refund_lines
+    left join shopify_lines as lines
+        on refund_lines.account = lines.account
+        and refund_lines.order_shopify_id = lines.order_shopify_id
+        and refund_lines.line_shopify_id = lines.shopify_id
+    group by 1, 2
+
+),
+
+shopify as (
+
+    select
+        refunds.business_key,
+        'shopify',
+        refunds.account,
+        refunds.shopify_id,
+        orders.order_id,
+        refunds.refunded_at,
+        coalesce(
+            shopify_refunded.amount,
+            {{ share_ex_gst('refunds.amount', 'orders') }},
+            0
+        )::numeric(14, 2),
+        coalesce(orders.is_sale, false),
+        false
+    from shopify_refunds as refunds
+    left join orders
+        on refunds.account = orders.account
+        and refunds.order_shopify_id = orders.external_id
+    left join shopify_refunded
+        on refunds.account = shopify_refunded.account
+        and refunds.shopify_id = shopify_refunded.refund_shopify_id
+
+),
+
+---- shipping is no revenue, and what is refunded of it no refund of any
+
+bigcommerce_shipping as (
+
+    select
+        account,
+        refund_bigcommerce_id,
+        sum(amount) as amount
+    from bigcommerce_refund_items
+    where item_type = 'shipping'
+    group by 1, 2
+
+),
+
+bigcommerce as (
+
+    select
+        refunds.business_key,
+        'bigcommerce',
+        refunds.account,
+        refunds.bigcommerce_id::text,
+        orders.order_id,
+        refunds.refunded_at,
+        round(
+            refunds.amount
+            - refunds.tax_total
+            - coalesce(shipping.amount, 0)
+            * coalesce(bigcommerce_orders.shipping_total / nullif(bigcommerce_orders.shipping_total_inc_tax, 0), 1),
+            2
+        )::numeric(14, 2),
+        coalesce(orders.is_sale, false),
+        false
+    from bigcommerce_refunds as refunds
+    left join orders
+        on refunds.account = orders.account
+        and refunds.order_bigcommerce_id = orders.external_number
+    left join bigcommerce_orders
+        on refunds.account = bigcommerce_orders.account
+        and refunds.order_bigcommerce_id = bigcommerce_orders.bigcommerce_id
+    left join bigcommerce_shipping as shipping
+        on refunds.account = shipping.account
+        and refunds.bigcommerce_id = shipping.refund_bigcommerce_id
+
+),
+
+woocommerce_refunded as (
 
     select
         account,
         refund_woocommerce_id,
         -sum(line_total) as amount
-    from refund_lines
+    from woocommerce_refund_lines
     group by 1, 2
 
 ),
@@ -107,28 +227,32 @@ woocommerce as (
 
     select
         refunds.business_key,
-        'woocommerce' as system,
+        'woocommerce',
         refunds.account,
-        refunds.woocommerce_id::text as external_id,
+        refunds.woocommerce_id::text,
         orders.order_id,
         refunds.refunded_at,
         coalesce(
-            refunded_lines.amount,
-            ---- an amount without lines: the order's share ex GST of it
-            round(refunds.amount * (orders.total - orders.tax_total) / nullif(orders.total, 0), 2),
+            woocommerce_refunded.amount,
+            {{ share_ex_gst('refunds.amount', 'orders') }},
             0
-        )::numeric(14, 2) as amount,
-        coalesce(orders.is_sale, false) as is_counted
-    from refunds
+        )::numeric(14, 2),
+        coalesce(orders.is_sale, false),
+        false
+    from woocommerce_refunds as refunds
     left join orders
         on refunds.account = orders.account
-        and refunds.order_woocommerce_id::text = orders.external_id
-    left join refunded_lines
-        on refunds.account = refunded_lines.account
-        and refunds.woocommerce_id = refunded_lines.refund_woocommerce_id
+        and refunds.order_woocommerce_id = orders.external_number
+    left join woocommerce_refunded
+        on refunds.account = woocommerce_refunded.account
+        and refunds.woocommerce_id = woocommerce_refunded.refund_woocommerce_id
 
 )
 
 select * from unleashed
+union all
+select * from shopify
+union all
+select * from bigcommerce
 union all
 select * from woocommerce

@@ -14,6 +14,24 @@ unleashed_products as (
 
 ),
 
+bigcommerce_stock as (
+
+    select * from {{ ref('stg_bigcommerce__stock_levels') }}
+
+),
+
+bigcommerce_products as (
+
+    select * from {{ ref('stg_bigcommerce__products') }}
+
+),
+
+bigcommerce_variants as (
+
+    select * from {{ ref('stg_bigcommerce__product_variants') }}
+
+),
+
 woocommerce_stock as (
 
     select * from {{ ref('stg_woocommerce__stock_levels') }}
@@ -40,6 +58,32 @@ unleashed as (
 
 ),
 
+bigcommerce as (
+
+    select
+        stock.account,
+        stock.business_key,
+        stock.snapshot_date,
+        stock.variant_bigcommerce_id::text as product_external_id,
+        stock.location_bigcommerce_id::text as warehouse_code,
+        stock.sku,
+        coalesce(stock.on_hand, 0) as on_hand,
+        coalesce(stock.available, 0) as available,
+        stock.unit_cost as average_cost,
+        coalesce(products.is_visible and variants.is_purchasable, false) as is_sellable
+    from bigcommerce_stock as stock
+    left join bigcommerce_products as products
+        on stock.account = products.account
+        and stock.product_bigcommerce_id = products.bigcommerce_id
+    left join bigcommerce_variants as variants
+        on stock.account = variants.account
+        and stock.product_bigcommerce_id = variants.product_bigcommerce_id
+        and stock.variant_bigcommerce_id = variants.bigcommerce_id
+    ---- what nobody counts is not stock
+    where products.inventory_tracking is distinct from 'none'
+
+),
+
 woocommerce as (
 
     select
@@ -54,11 +98,12 @@ woocommerce as (
         average_cost,
         coalesce(product_status = 'publish', false) as is_sellable
     from woocommerce_stock
-    ---- what nobody counts is not stock
     where is_stock_managed and on_hand is not null
 
 )
 
 select * from unleashed
+union all
+select * from bigcommerce
 union all
 select * from woocommerce

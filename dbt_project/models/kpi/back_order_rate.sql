@@ -10,6 +10,8 @@ events as (
 
     select
         business_key,
+        ---- null on days before the two were told apart
+        coalesce(is_intercompany, false) as is_intercompany,
         date,
         backordered_orders as numerator,
         placed_orders + backordered_orders as denominator

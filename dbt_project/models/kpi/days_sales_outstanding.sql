@@ -6,10 +6,9 @@ receivables as (
 
 ),
 
-orders as (
+sales as (
 
-    select * from {{ ref('fct_orders') }}
-    where is_sale and system = 'unleashed'
+    select * from {{ ref('fct_sales_daily') }}
 
 ),
 
@@ -17,6 +16,7 @@ events as (
 
     select
         business_key,
+        is_intercompany,
         date,
         receivable as numerator,
         null::numeric as denominator
@@ -26,10 +26,11 @@ events as (
 
     select
         business_key,
-        ordered_on,
+        is_intercompany,
+        date,
         null,
-        revenue
-    from orders
+        wholesale_revenue
+    from sales
 
 ),
 

@@ -10,6 +10,7 @@ events as (
 
     select
         business_key,
+        is_intercompany,
         date,
         receivable as numerator,
         null::numeric as denominator

@@ -1,9 +1,8 @@
 with
 
-orders as (
+sales as (
 
-    select * from {{ ref('fct_orders') }}
-    where is_sale
+    select * from {{ ref('fct_sales_daily') }}
 
 ),
 
@@ -11,11 +10,11 @@ events as (
 
     select
         business_key,
-        completed_on as date,
+        is_intercompany,
+        date,
         fulfilment_days as numerator,
-        1 as denominator
-    from orders
-    where completed_on is not null
+        completed_orders as denominator
+    from sales
 
 ),
 

@@ -1,8 +1,8 @@
 with
 
-buying_days as (
+buyers as (
 
-    select * from {{ ref('fct_buying_days') }}
+    select * from {{ ref('fct_buyers_daily') }}
 
 ),
 
@@ -10,12 +10,11 @@ events as (
 
     select
         business_key,
-        ordered_on as date,
-        1 as numerator,
-        null::integer as denominator,
-        customer_id as distinct_key
-    from buying_days
-    where has_first_order
+        grain,
+        date,
+        new_customers as numerator,
+        null::numeric as denominator
+    from buyers
 
 ),
 

@@ -1,9 +1,8 @@
 with
 
-orders as (
+sales as (
 
-    select * from {{ ref('fct_orders') }}
-    where is_sale
+    select * from {{ ref('fct_sales_daily') }}
 
 ),
 
@@ -11,10 +10,11 @@ events as (
 
     select
         business_key,
-        ordered_on as date,
-        1 as numerator,
+        is_intercompany,
+        date,
+        orders as numerator,
         null::numeric as denominator
-    from orders
+    from sales
 
 ),
 

@@ -1,16 +1,8 @@
 with
 
-orders as (
+sales as (
 
-    select * from {{ ref('fct_orders') }}
-    where is_sale
-
-),
-
-refunds as (
-
-    select * from {{ ref('fct_refunds') }}
-    where is_counted
+    select * from {{ ref('fct_sales_daily') }}
 
 ),
 
@@ -18,19 +10,11 @@ events as (
 
     select
         business_key,
-        ordered_on as date,
-        0 as numerator,
+        is_intercompany,
+        date,
+        refunded as numerator,
         revenue as denominator
-    from orders
-
-    union all
-
-    select
-        business_key,
-        refunded_on,
-        amount,
-        0
-    from refunds
+    from sales
 
 ),
 

@@ -1,9 +1,8 @@
 with
 
-refunds as (
+sales as (
 
-    select * from {{ ref('fct_refunds') }}
-    where is_counted
+    select * from {{ ref('fct_sales_daily') }}
 
 ),
 
@@ -11,10 +10,11 @@ events as (
 
     select
         business_key,
-        refunded_on as date,
-        amount as numerator,
+        is_intercompany,
+        date,
+        refunded as numerator,
         null::numeric as denominator
-    from refunds
+    from sales
 
 ),
 

@@ -1,8 +1,8 @@
 with
 
-buying_days as (
+buyers as (
 
-    select * from {{ ref('fct_buying_days') }}
+    select * from {{ ref('fct_buyers_daily') }}
 
 ),
 
@@ -10,11 +10,11 @@ events as (
 
     select
         business_key,
-        ordered_on as date,
-        has_earlier_order::integer as numerator,
-        1 as denominator,
-        customer_id as distinct_key
-    from buying_days
+        grain,
+        date,
+        repeat_customers as numerator,
+        customers as denominator
+    from buyers
 
 ),
 

@@ -6,10 +6,9 @@ inventory as (
 
 ),
 
-orders as (
+sales as (
 
-    select * from {{ ref('fct_orders') }}
-    where is_sale
+    select * from {{ ref('fct_sales_daily') }}
 
 ),
 
@@ -17,20 +16,22 @@ events as (
 
     select
         business_key,
+        false as is_intercompany,
         date,
         sum(on_hand) as numerator,
         null::numeric as denominator
     from inventory
-    group by 1, 2
+    group by 1, 2, 3
 
     union all
 
     select
         business_key,
-        ordered_on,
+        is_intercompany,
+        date,
         null,
         units
-    from orders
+    from sales
 
 ),
 

@@ -8,11 +8,13 @@ invoices as (
 
 mirrored_numbers as (
 
-    select distinct
+    select
         account,
-        order_number
+        order_number,
+        bool_or(is_wholesale) as is_wholesale
     from {{ ref('int_mirrored_orders') }}
     where order_number is not null
+    group by 1, 2
 
 ),
 
@@ -37,7 +39,10 @@ final as (
         ---- state
         lower(invoices.invoice_status) as status,
         mirrored_numbers.order_number is not null as is_mirrored,
-        coalesce(invoices.invoice_status = 'Completed', false) and mirrored_numbers.order_number is null as is_receivable,
+        {{ is_intercompany('invoices.account', 'invoices.customer_code') }} as is_intercompany,
+        ---- what was bought in a shop is paid there, unless a company bought
+        coalesce(invoices.invoice_status = 'Completed', false)
+        and coalesce(mirrored_numbers.is_wholesale, true) as is_receivable,
 
         ---- days
         {{ business_day('invoices.invoiced_at') }} as invoiced_on,

@@ -3,6 +3,7 @@
         materialized='incremental',
         incremental_strategy='delete+insert',
         unique_key=['account', 'date'],
+        on_schema_change='append_new_columns',
         full_refresh=false,
     )
 }}
@@ -38,9 +39,15 @@ loads as (
 accounts as (
 
     {% for account in accounts('unleashed') -%}
+    {%- for is_intercompany in ['false', 'true'] -%}
     select
         '{{ account.key }}'::text as account,
-        '{{ account.business_key }}'::text as business_key
+        '{{ account.business_key }}'::text as business_key,
+        {{ is_intercompany }} as is_intercompany
+    {%- if not loop.last %}
+    union all
+    {% endif %}
+    {%- endfor %}
     {%- if not loop.last %}
     union all
     {% endif %}
@@ -54,12 +61,15 @@ final as (
         accounts.business_key,
         accounts.account,
         loads.date,
+        accounts.is_intercompany,
         count(*) filter (where orders.status = 'placed') as placed_orders,
         count(*) filter (where orders.status = 'backordered') as backordered_orders
     from accounts
     inner join loads on accounts.account = loads.account
-    left join orders on accounts.account = orders.account
-    group by 1, 2, 3
+    left join orders
+        on accounts.account = orders.account
+        and accounts.is_intercompany = orders.is_intercompany
+    group by 1, 2, 3, 4
 
 )
 

@@ -3,7 +3,7 @@
         materialized='incremental',
         incremental_strategy='append',
         on_schema_change='fail',
-        pre_hook="{{ forget_changed_orders() }}",
+        pre_hook=["{{ forget_remade_orders() }}", "{{ find_orders_to_make() }}"],
         post_hook=[
             "{{ follow_identity('customer_id', 'customer', 'customer_external_id') }}",
             "{{ follow_identity('company_id', 'company', 'customer_external_id') }}",
@@ -16,7 +16,7 @@ with
 
 orders as (
 
-    {{ orders_to_make() }}
+    select * from {{ orders_to_make() }}
 
 ),
 
@@ -71,6 +71,8 @@ final as (
         ---- state
         orders.status,
         orders.is_mirrored,
+        orders.is_wholesale,
+        orders.is_intercompany,
         orders.is_sale,
 
         ---- timestamps
@@ -88,13 +90,18 @@ final as (
         coalesce(sums.revenue_with_cost, 0)::numeric(14, 2) as revenue_with_cost,
         coalesce(sums.cost, 0)::numeric(14, 2) as cost,
         orders.discount_total,
-        orders.shipping_total,
+        (
+            orders.shipping_total
+            ---- what of the GST is not that of the lines
+            - case when orders.prices_include_tax then orders.tax_total - coalesce(sums.lines_tax, 0) else 0 end
+        )::numeric(14, 2) as shipping_total,
         orders.tax_total,
         orders.total,
         orders.currency,
 
         ---- loading
-        orders.load_id
+        orders.load_id,
+        orders.made_at
     from orders
     left join sums on orders.order_id = sums.order_id
     left join customers

@@ -8,7 +8,7 @@ with
 orders as (
 
     select * from {{ ref('fct_orders') }}
-    where is_sale and system = 'unleashed'
+    where is_sale and is_wholesale
 
 ),
 
@@ -21,9 +21,9 @@ invoices as (
 
 changes as (
 
-    select business_key, invoiced_on as date, total as amount, 1 as invoices from invoices
+    select business_key, is_intercompany, invoiced_on as date, total as amount, 1 as invoices from invoices
     union all
-    select business_key, due_on + 1, -total, -1 from invoices
+    select business_key, is_intercompany, due_on + 1, -total, -1 from invoices
 
 ),
 
@@ -31,13 +31,14 @@ spans as (
 
     select
         business_key,
+        is_intercompany,
         min(first_day) as first_day
     from (
-        select business_key, min(invoiced_on) as first_day from invoices group by 1
+        select business_key, is_intercompany, min(invoiced_on) as first_day from invoices group by 1, 2
         union all
-        select business_key, min(ordered_on) from orders group by 1
+        select business_key, is_intercompany, min(ordered_on) from orders group by 1, 2
     ) as first_days
-    group by 1
+    group by 1, 2
 
 ),
 
@@ -45,6 +46,7 @@ days as (
 
     select
         spans.business_key,
+        spans.is_intercompany,
         dates.date
     from spans
     inner join {{ ref('dim_dates') }} as dates
@@ -57,11 +59,12 @@ changes_by_day as (
 
     select
         business_key,
+        is_intercompany,
         date,
         sum(amount) as amount,
         sum(invoices) as invoices
     from changes
-    group by 1, 2
+    group by 1, 2, 3
 
 ),
 
@@ -69,14 +72,16 @@ final as (
 
     select
         days.business_key,
+        days.is_intercompany,
         days.date,
         (sum(coalesce(changes_by_day.amount, 0)) over so_far)::numeric(14, 2) as receivable,
         (sum(coalesce(changes_by_day.invoices, 0)) over so_far)::bigint as open_invoices
     from days
     left join changes_by_day
         on days.business_key = changes_by_day.business_key
+        and days.is_intercompany = changes_by_day.is_intercompany
         and days.date = changes_by_day.date
-    window so_far as (partition by days.business_key order by days.date)
+    window so_far as (partition by days.business_key, days.is_intercompany order by days.date)
 
 )
 

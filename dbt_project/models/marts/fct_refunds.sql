@@ -16,6 +16,7 @@ final as (
         account,
         external_id,
         is_counted,
+        is_intercompany,
         refunded_at,
         {{ business_day('refunded_at') }} as refunded_on,
         amount

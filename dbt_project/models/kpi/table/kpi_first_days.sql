@@ -2,11 +2,8 @@ with
 
 sales as (
 
-    select
-        business_key,
-        ordered_on
-    from {{ ref('fct_orders') }}
-    where is_sale
+    select * from {{ ref('fct_sales_daily') }}
+    where orders > 0
 
 ),
 
@@ -14,7 +11,7 @@ final as (
 
     select
         business_key,
-        min(ordered_on) as first_day
+        min(date) as first_day
     from sales
     group by 1
 
@@ -22,8 +19,9 @@ final as (
 
     select
         'group',
-        min(ordered_on)
+        min(date)
     from sales
+    where not is_intercompany
     having count(*) > 0
 
 )

@@ -46,7 +46,6 @@ final as (
         windows.grain,
         windows.period_start,
         windows.part,
-        windows.since,
         days.day::date as date
     from windows
     cross join lateral generate_series(windows.since, windows.until - 1, interval '1 day') as days (day)

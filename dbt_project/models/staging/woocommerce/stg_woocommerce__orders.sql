@@ -16,7 +16,7 @@ renamed as (
         id as woocommerce_id,
         {{ clean_text('number') }} as order_number,
         nullif(customer_id, 0) as customer_woocommerce_id,
-        {{ woocommerce_buyer('customer_id', 'billing_email', 'id') }} as customer_external_id,
+        {{ buyer('nullif(customer_id, 0)', 'billing_email', 'id') }} as customer_external_id,
 
         ---- text
         lower({{ clean_text('status') }}) as order_status,
