@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Set
 from datetime import date
 
-from masterops_dagster.simulator.world import hubspot, intake, n8n, shopify, unleashed, woocommerce
+from masterops_dagster.simulator.world import bigcommerce, hubspot, intake, n8n, shopify, unleashed, woocommerce
 from masterops_dagster.simulator.world.records import Association, Version
 from masterops_dagster.simulator.world.rhythm import Plan
 
@@ -19,6 +19,8 @@ def base(plan: Plan, imported: Set[str]) -> Iterator[Version | Association]:
             yield from shopify.base(plan, business_key)
     if woocommerce.BUSINESS not in imported:
         yield from woocommerce.base(plan)
+    if bigcommerce.BUSINESS not in imported:
+        yield from bigcommerce.base(plan)
     yield from n8n.base(plan)
 
 
@@ -31,4 +33,6 @@ def day(plan: Plan, imported: Set[str], day: date) -> Iterator[Version | Associa
             yield from unleashed.day(plan, business_key, day)
     if woocommerce.BUSINESS not in imported:
         yield from woocommerce.day(plan, day)
+    if bigcommerce.BUSINESS not in imported:
+        yield from bigcommerce.day(plan, day)
     yield from n8n.day(plan, day)

@@ -142,9 +142,76 @@ def _row(id: str, number: int, start: datetime, body: Body) -> Record:
     )
 
 
+def variant_level(seed: int, variant_id: int, day: date) -> int:
+    """Pieces of a BigCommerce variant; the store never counts below nothing."""
+    return max(0, level(seed, f"variant:{variant_id}", day))
+
+
+def set_variant_levels(body: Body, seed: int, day: date) -> None:
+    """Puts the day's stock into a BigCommerce product that is tracked, and into its variants."""
+    if body["inventory_tracking"] == "none":
+        return
+    for variant in body["variants"]:
+        variant["inventory_level"] = variant_level(seed, variant["id"], day)
+    body["inventory_level"] = sum(variant["inventory_level"] for variant in body["variants"])
+
+
+def inventory_items(account: str, product: dict[str, Any], seed: int, day: date, first_number: int) -> list[Record]:
+    """BigCommerce's inventory items of a tracked product, one per variant, with its levels at each location.
+
+    Every tenth product is at a second location as well; a few have a safety stock, which isn't for sale.
+    """
+    if product["inventory_tracking"] == "none":
+        return []
+    start = day_start(day)
+    rows: list[Record] = []
+    for variant in product["variants"]:
+        total = variant_level(seed, variant["id"], day)
+        shares = [total - total // 3, total // 3] if product["id"] % 10 == 3 else [total]
+        safety = 2 if product["id"] % 30 == 4 else 0
+        rows.append(
+            Record(
+                id=str(variant["id"]),
+                number=variant["id"],
+                created_at=start,
+                business_at=start,
+                modified_at=start,
+                archived=False,
+                parent=str(product["id"]),
+                body={
+                    "identity": {
+                        "sku": variant["sku"],
+                        "variant_id": variant["id"],
+                        "product_id": product["id"],
+                        "sku_id": variant["sku_id"],
+                    },
+                    "locations": [
+                        {
+                            "location_id": place,
+                            "location_code": f"BC-LOCATION-{place}",
+                            "location_name": ("Default location", "Cool room")[place - 1],
+                            "location_enabled": True,
+                            "available_to_sell": max(0, quantity - safety),
+                            "total_inventory_onhand": quantity,
+                            "settings": {
+                                "safety_stock": safety,
+                                "is_in_stock": quantity > safety,
+                                "warning_level": 0,
+                                "bin_picking_number": "",
+                            },
+                        }
+                        for place, quantity in enumerate(shares, 1)
+                    ],
+                },
+            )
+        )
+    return rows
+
+
 SNAPSHOTS: dict[str, tuple[str, Callable[[str, dict[str, Any], int, date, int], list[Record]]]] = {
     "StockOnHand": ("Products", on_hand),
     "inventory_levels": ("products", inventory_levels),
+    "inventory": ("products", inventory_items),
 }
 """Resources that are no stored records but follow from the products of the day: the resource of these, and the rows
 of one product, given account, product, seed, Melbourne day and the number of the first row."""

@@ -726,6 +726,8 @@ class World:
         body: Body = self._decode(text)
         if account.startswith("woocommerce") and resource in stock.CARRIES_STOCK and origin != "imported":
             stock.set_level(body, self._seed(), clock.melbourne_day(moment(at)))
+        elif account.startswith("bigcommerce") and resource == "products":
+            stock.set_variant_levels(body, self._seed(), clock.melbourne_day(moment(at)))
         return Record(
             id=id,
             number=number,
