@@ -136,6 +136,18 @@ class Settings(BaseSettings):
     """How long one request may take in all, waiting for budget and retries included; Unleashed's window is 300 s."""
     max_run_minutes: int = Field(120, ge=1)
     dagster_event_retention_days: int = Field(30, ge=1)
+    stock_snapshot_daily_days: int = Field(400, ge=7)
+    """For so long every day of a stock snapshot stays in the raw tables, then the ends of months."""
+    deleted_row_retention_days: int = Field(400, ge=7)
+    """For so long a raw row stays after its system deleted it."""
+    resolved_dead_letter_retention_days: int = Field(90, ge=1)
+    telemetry_retention_days: int = Field(90, ge=1)
+    """How long request metrics and reconciliations stay."""
+    run_file_retention_days: int = Field(14, ge=1)
+    """How long the logs and dbt artifacts of a run stay."""
+    free_disk_percent: float = Field(1.0, ge=0, le=100)
+    free_disk_gib: float = Field(1.0, ge=0)
+    """No load goes on while the state folder's disk has less free than this share of it, or than this size."""
 
     accounts: dict[str, dict[str, SecretStr]] = Field(default_factory=dict)
 

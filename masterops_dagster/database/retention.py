@@ -1,4 +1,7 @@
-"""What is deleted when it is old: here, Dagster's own events, which grow without bound otherwise (dagster#33785)."""
+"""What is deleted in `ops` and in Dagster's storage when it is old: both grow without bound otherwise (dagster#33785).
+
+The ledger of loads, `ops.loads`, stays: the `_load_id` of every raw row leads there.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,34 @@ where asset_key is null
 """
 """Events of assets (materialisations, checks) stay: partitions and freshness are read from them."""
 
+PURGE_TELEMETRY = {
+    "ops.api_metrics": "delete from ops.api_metrics where occurred_at < %(before)s",
+    "ops.reconciliations": "delete from ops.reconciliations where checked_at < %(before)s",
+}
+PURGE_LETTERS = "delete from ops.dead_letters where status <> 'open' and resolved_at < %(before)s"
+
 
 def purge_dagster_events(older_than: timedelta) -> int:
     """Deletes run events older than that from Dagster's storage; returns how many. `timestamp` there is naive UTC."""
     before = (datetime.now(UTC) - older_than).replace(tzinfo=None)
     with connect(dagster_url()) as connection:
         return connection.execute(PURGE_EVENTS, {"before": before}).rowcount
+
+
+def purge_telemetry(older_than: timedelta) -> dict[str, int]:
+    """Deletes request metrics and reconciliations older than that; returns how many, by table."""
+    with connect() as connection:
+        return {
+            table: connection.execute(statement, _before(older_than)).rowcount
+            for table, statement in PURGE_TELEMETRY.items()
+        }
+
+
+def purge_dead_letters(older_than: timedelta) -> int:
+    """Deletes dead letters that were replayed or discarded longer ago than that; open ones stay. Returns how many."""
+    with connect() as connection:
+        return connection.execute(PURGE_LETTERS, _before(older_than)).rowcount
+
+
+def _before(older_than: timedelta) -> dict[str, datetime]:
+    return {"before": datetime.now(UTC) - older_than}

@@ -1,4 +1,4 @@
-"""When things run: a refresh every hour, a sweep of all keys every night, and the retention of Dagster's own tables."""
+"""When things run: a refresh every hour, a sweep of all keys every night, and what is deleted when it is old."""
 
 from datetime import timedelta
 
@@ -51,13 +51,42 @@ def purge_dagster_events(context: dg.OpExecutionContext) -> None:
     context.log.info(f"deleted {deleted} events older than {settings().dagster_event_retention_days} days")
 
 
+@dg.op(description="Deletes old days of stock snapshots but for the ends of months, and rows deleted long ago.")
+def purge_raw_rows(context: dg.OpExecutionContext) -> None:
+    from masterops_dagster.sources.retention import forget_deleted, thin_snapshots
+
+    thinned = thin_snapshots(timedelta(days=settings().stock_snapshot_daily_days))
+    forgotten = forget_deleted(timedelta(days=settings().deleted_row_retention_days))
+    context.log.info(f"deleted {sum(thinned.values())} rows of snapshots, {sum(forgotten.values())} deleted rows")
+
+
+@dg.op(description="Deletes old request metrics, reconciliations and dead letters that are resolved.")
+def purge_telemetry(context: dg.OpExecutionContext) -> None:
+    from masterops_dagster.database import retention as database
+
+    deleted = database.purge_telemetry(timedelta(days=settings().telemetry_retention_days))
+    letters = database.purge_dead_letters(timedelta(days=settings().resolved_dead_letter_retention_days))
+    context.log.info(f"deleted {deleted}, {letters} resolved dead letters")
+
+
+@dg.op(description="Deletes the compute logs and dbt artifacts of old runs.")
+def purge_run_files(context: dg.OpExecutionContext) -> None:
+    from masterops_dagster.observability.run_files import delete_old
+
+    deleted = delete_old(timedelta(days=settings().run_file_retention_days))
+    context.log.info(f"deleted {deleted} folders of old runs")
+
+
 @dg.job(
-    description="Keeps Dagster's event log from growing without bound.",
+    description="Deletes what is old: Dagster's events, raw snapshots and deleted rows, telemetry, files of runs.",
     executor_def=dg.in_process_executor,
     tags=RUN_LIMIT,
 )
 def retention() -> None:
     purge_dagster_events()
+    purge_raw_rows()
+    purge_telemetry()
+    purge_run_files()
 
 
 nightly_history = dg.ScheduleDefinition(

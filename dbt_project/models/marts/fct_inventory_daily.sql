@@ -2,12 +2,17 @@
     config(
         materialized='incremental',
         incremental_strategy='append',
+        on_schema_change='append_new_columns',
+        full_refresh=false,
         pre_hook="{{ forget_recent_days() }}",
         indexes=[{'columns': ['account', 'date']}],
     )
 }}
 
-{#- A day's state is final once the day has passed; the last three days are made again by `forget_recent_days`. -#}
+{#-
+    A day's state is final once the day has passed; the last three days are made again by `forget_recent_days`. The days
+    before them can't be: retention thins the snapshots, so that a full refresh leaves this table alone.
+-#}
 
 with
 
