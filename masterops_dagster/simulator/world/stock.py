@@ -143,8 +143,8 @@ def _row(id: str, number: int, start: datetime, body: Body) -> Record:
 
 
 def variant_level(seed: int, variant_id: int, day: date) -> int:
-    """Pieces of a BigCommerce variant; the store never counts below nothing."""
-    return max(0, level(seed, f"variant:{variant_id}", day))
+    """Pieces of a BigCommerce variant: few of each, and never below nothing."""
+    return max(0, level(seed, f"variant:{variant_id}", day)) // 12
 
 
 def set_variant_levels(body: Body, seed: int, day: date) -> None:

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from masterops_dagster.businesses import ACCOUNTS, BUSINESSES, Account
-from masterops_dagster.simulator.world.books import hubspot, shopify, unleashed, woocommerce
+from masterops_dagster.simulator.world.books import bigcommerce, hubspot, shopify, unleashed, woocommerce
 from masterops_dagster.simulator.world.books.common import Books
 from masterops_dagster.simulator.world.books.reading import Reading
 from masterops_dagster.simulator.world.store import World
 
 SYSTEMS: dict[str, Callable[[Reading, Account], Books]] = {
     "shopify": shopify.books,
+    "bigcommerce": bigcommerce.books,
     "unleashed": unleashed.books,
     "woocommerce": woocommerce.books,
 }

@@ -1,7 +1,7 @@
 """Which records are one buyer: whatever shares an e-mail, a valid ABN, or a customer code or number known to the CRM.
 
 Records are nodes, named so that no two systems' are mixed up: `unleashed:<business>:<Guid>`, `woo:<id>`,
-`shopify:<number>`, `contact:<id>`, `guest:<e-mail>`, `order:<id>`.
+`shopify:<number>`, `bigcommerce:<id>`, `contact:<id>`, `guest:<e-mail>`, `order:<id>`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ class Customers:
                     self._read_unleashed(world, account)
                 case "woocommerce":
                     self._read_woocommerce(world, account)
+                case "bigcommerce":
+                    self._read_bigcommerce(world, account)
                 case "shopify":
                     self._read_shopify(world, account)
         self._read_hubspot(world)
@@ -43,6 +45,10 @@ class Customers:
     def _read_woocommerce(self, world: World, account: Account) -> None:
         for record in world.scan(account.key, "customers"):
             self._join_if(f"woo:{record.body['id']}", "email", plain_email(record.body["email"]))
+
+    def _read_bigcommerce(self, world: World, account: Account) -> None:
+        for record in world.scan(account.key, "customers"):
+            self._join_if(f"bigcommerce:{record.body['id']}", "email", plain_email(record.body["email"]))
 
     def _read_shopify(self, world: World, account: Account) -> None:
         for record in world.scan(account.key, "customers"):
