@@ -16,7 +16,9 @@ from masterops_dagster.simulator import limits
 from masterops_dagster.simulator.endpoints import mount_path
 from masterops_dagster.simulator.hubspot import HubSpotStandIn
 from masterops_dagster.simulator.misbehaviour import Connections, FaultsInForce, Misbehaving
+from masterops_dagster.simulator.n8n import N8NStandIn
 from masterops_dagster.simulator.serving import Served, StandIn
+from masterops_dagster.simulator.shopify import ShopifyStandIn
 from masterops_dagster.simulator.supabase import SupabaseStandIn
 from masterops_dagster.simulator.unleashed import UnleashedStandIn
 from masterops_dagster.simulator.woocommerce import WooCommerceStandIn
@@ -42,7 +44,7 @@ def create_app(world: World, endpoints: Mapping[str, Mapping[str, str]], connect
 
     mounts = []
     for account in ACCOUNTS:
-        if account.system not in {"hubspot", "supabase", "unleashed", "woocommerce"}:
+        if account.system not in {"hubspot", "n8n", "shopify", "supabase", "unleashed", "woocommerce"}:
             continue
         stand_in = _stand_in(account, world, endpoints[account.key], policies)
         served = Misbehaving(Served(stand_in, workers), account, faults, connections, stand_in.bodies)
@@ -54,10 +56,14 @@ def _stand_in(account: Account, world: World, endpoint: Mapping[str, str], polic
     match account.system:
         case "hubspot":
             return HubSpotStandIn(account, world, endpoint, policies)
+        case "n8n":
+            return N8NStandIn(account, world, endpoint, policies)
         case "unleashed":
             return UnleashedStandIn(account, world, endpoint, policies)
         case "woocommerce":
             return WooCommerceStandIn(account, world, endpoint, policies)
+        case "shopify":
+            return ShopifyStandIn(account, world, endpoint, policies)
         case "supabase":
             return SupabaseStandIn(account, world, endpoint, policies)
         case _:

@@ -1,12 +1,14 @@
 """How often an account may call: rolling windows and daily quotas, on real time.
 
 `world/limits.json` overrides the systems' documented values, per system or, more narrowly, per account key; it is
-read again when it changes: `{"hubspot": {"burst": {"requests": 20, "seconds": 1}}, "unleashed_teelixir": {…}}`.
+read again when it changes: `{"hubspot": {"burst": {"requests": 20, "seconds": 1}}, "unleashed_teelixir": {…},
+"shopify": {"points": {"maximum": 1000, "restore": 50}}}`.
 """
 
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Mapping
@@ -29,6 +31,14 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True)
+class Points:
+    """Shopify's leaky bucket: so many points at most, so many a second come back."""
+
+    maximum: float = 2_000.0
+    restore: float = 100.0
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """What one account's system enforces; a limit that is None isn't enforced."""
 
@@ -41,13 +51,20 @@ class Policy:
     """How long an OAuth access token lives."""
     search_lag_seconds: float = 0.0
     """How long a change takes to reach HubSpot's search index."""
+    points: Points | None = None
+    """What Shopify's queries may cost."""
+    deepest_page: int = 25_000
+    """How many objects of one list Shopify pages through."""
 
 
 DEFAULTS: Mapping[str, Policy] = {
     "hubspot": Policy(burst=Limit(100, 10.0), search=Limit(5, 1.0), day=250_000),
+    "shopify": Policy(points=Points(), token_seconds=86_399.0),
     "supabase": Policy(),
     "unleashed": Policy(burst=Limit(300, 300.0)),
     "woocommerce": Policy(),
+    "n8n": Policy(),
+    "slack": Policy(),
 }
 
 
@@ -84,11 +101,16 @@ def _overridden(policy: Policy, entry: Mapping[str, Any], where: str) -> Policy:
     unknown = entry.keys() - {one.name for one in fields(Policy)}
     if unknown:
         raise ValueError(f"{where}: unknown {', '.join(sorted(unknown))}")
-    changes: dict[str, Any] = {
-        name: Limit(int(value["requests"]), float(value["seconds"])) if isinstance(value, dict) else value
-        for name, value in entry.items()
-    }
+    changes = {name: _value(value) for name, value in entry.items()}
     return replace(policy, **changes)
+
+
+def _value(entry: Any) -> Any:
+    if not isinstance(entry, dict):
+        return entry
+    if "maximum" in entry:
+        return Points(float(entry["maximum"]), float(entry["restore"]))
+    return Limit(int(entry["requests"]), float(entry["seconds"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,3 +170,38 @@ class Meter:
         if limit.requests == 0:
             return limit.seconds
         return max(calls[-limit.requests] + limit.seconds - now, 0.001)
+
+
+@dataclass(slots=True)
+class Bucket:
+    """One account's points. What a query asks for is taken before it runs; what it didn't need is given back."""
+
+    clock: Callable[[], float] = time.monotonic
+    _missing: float = 0.0
+    """From a full bucket, as of the moment below."""
+    _at: float = 0.0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def take(self, points: Points, asked: float) -> bool:
+        """Whether there were as many; if not, none are taken."""
+        with self._lock:
+            self._restore(points)
+            if self._missing + asked > points.maximum:
+                return False
+            self._missing += asked
+            return True
+
+    def give_back(self, unused: float) -> None:
+        with self._lock:
+            self._missing = max(0.0, self._missing - unused)
+
+    def available(self, points: Points) -> int:
+        """Whole points that a query could take now."""
+        with self._lock:
+            self._restore(points)
+            return int(points.maximum - self._missing)
+
+    def _restore(self, points: Points) -> None:
+        now = self.clock()
+        self._missing = max(0.0, self._missing - (now - self._at) * points.restore)
+        self._at = now
