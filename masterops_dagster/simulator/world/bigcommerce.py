@@ -672,7 +672,7 @@ def _lines(plan: Plan, day: date, dice: Dice) -> list[Line]:
     """Lines of different articles, the first of the catalogue more often; a few are typed in by hand."""
     offered = sold(plan, BUSINESS, day)
     chosen = [offered[int(len(offered) * dice.random() ** 2)] for _ in range(dice.whole(1, 6))]
-    lines = []
+    lines: list[Line] = []
     for article in dict.fromkeys(chosen):
         variant = dice.one(variants(plan, article, day))
         lines.append(Line(len(lines), article, variant, article.name, dice.whole(1, 4), article.taxed, []))

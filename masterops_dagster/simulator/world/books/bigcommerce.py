@@ -1,4 +1,4 @@
-"""A BigCommerce store's books. The store enters its prices without tax, so discounts and refunds are without it, too."""
+"""A BigCommerce store's books. The store enters its prices without tax: so come discounts and refunded amounts."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def books(reading: Reading, account: Account) -> Books:
             continue
         counting.add(order["id"])
         lines = [(_net(line), decimal(line["quantity"]), _cost(line)) for line in order["products"]]
-        completed = None
+        completed: datetime | None = None
         if order["status_id"] in DISPATCHED and order["date_shipped"]:
             completed = parsedate_to_datetime(order["date_shipped"])
         buyer = reading.customers.of(_buyer(order))
