@@ -90,18 +90,6 @@ def unleashed_order(world: World, id: str, at: datetime, **changes: Any) -> None
 def shopify_order(world: World, name: str, at: datetime, business: str = "teelixir", **changes: Any) -> None:
     """An order of two lines: 2 for 22.00 with 2.00 of tax, and 1 for 9.00 without tax."""
     id = f"gid://shopify/Order/{name.lstrip('#TXEW')}"
-
-    def line(number: int, sku: str, quantity: int, total: str, tax: str | None) -> dict[str, Any]:
-        taxes = [] if tax is None else [{"title": "GST", "rate": 0.1, "priceSet": bag(tax)}]
-        return {
-            "id": f"{id}/{number}",
-            "sku": sku,
-            "quantity": quantity,
-            "isGiftCard": False,
-            "discountedTotalSet": bag(total),
-            "taxLines": taxes,
-        }
-
     body: dict[str, Any] = {
         "id": id,
         "name": name,
@@ -115,11 +103,23 @@ def shopify_order(world: World, name: str, at: datetime, business: str = "teelix
         "purchasingEntity": None,
         "totalPriceSet": bag("31.00"),
         "totalTaxSet": bag("2.00"),
-        "lineItems": [line(1, "A", 2, "22.00", "2.00"), line(2, "B", 1, "9.00", None)],
+        "lineItems": [shopify_line("1", "A", 2, "22.00", "2.00"), shopify_line("2", "B", 1, "9.00", None)],
         "fulfillments": [],
         "refunds": [],
     }
     world.put(f"shopify_{business}", "orders", id, {**body, **changes}, at)
+
+
+def shopify_line(id: str, sku: str, quantity: int, total: str, tax: str | None, **changes: Any) -> dict[str, Any]:
+    return {
+        "id": id,
+        "sku": sku,
+        "quantity": quantity,
+        "isGiftCard": False,
+        "discountedTotalSet": bag(total),
+        "taxLines": [] if tax is None else [{"title": "GST", "rate": 0.1, "priceSet": bag(tax)}],
+        **changes,
+    }
 
 
 def bag(amount: str) -> dict[str, Any]:
@@ -141,10 +141,22 @@ def invoice(
 
 
 def credit(
-    world: World, id: str, invoice_id: str | None, at: datetime, amount: float, status: str = "Completed"
+    world: World,
+    id: str,
+    invoice_id: str | None,
+    at: datetime,
+    amount: float,
+    status: str = "Completed",
+    customer: dict[str, Any] | None = None,
 ) -> None:
     number = f"INV-{invoice_id}" if invoice_id else None
-    body = {"Status": status, "CreditDate": net(at), "InvoiceNumber": number, "CreditLines": [{"LineTotal": amount}]}
+    body = {
+        "Status": status,
+        "CreditDate": net(at),
+        "InvoiceNumber": number,
+        "Customer": customer,
+        "CreditLines": [{"LineTotal": amount}],
+    }
     world.put("unleashed_teelixir", "CreditNotes", id, body, at)
 
 
@@ -189,6 +201,171 @@ def test_mirrored_shopify_orders_are_left_out_with_their_invoices_and_credit_not
     assert found[date(2026, 3, 2), "refund_rate"] == 32
     assert found[date(2026, 3, 2), "debtors"] == Decimal("110.00")
     assert figures(rows, "elevate_wholesale")[date(2026, 3, 2), "orders"] == 1
+
+
+def test_a_shop_order_counts_ex_tax_and_a_gift_card_is_no_sale(world: World) -> None:
+    at = melbourne("2026-03-02", 23, 30)
+    shopify_order(world, "#TX1", at)
+    shopify_order(world, "#TX2", at, taxesIncluded=False)
+    shopify_order(world, "#TX3", at, lineItems=[shopify_line("3", "G", 1, "50.00", None, isGiftCard=True)])
+    shopify_order(world, "#TX4", at, test=True)
+    shopify_order(world, "#TX5", at, cancelledAt="2026-03-03T00:00:00Z")
+    rows = truth(world)
+    found = figures(rows, "teelixir")
+    day = date(2026, 3, 2)
+    assert found[day, "revenue"] == Decimal("60.00")  # 20 + 9, and 22 + 9
+    assert (found[day, "orders"], found[day, "units"]) == (3, 6)
+    assert (day, "gross_margin") not in found
+    assert figures(rows, "teelixir", "shopify")[day, "revenue"] == Decimal("60.00")
+
+
+def test_a_business_has_one_set_of_figures_from_both_its_systems(world: World) -> None:
+    at = melbourne("2026-03-02")
+    shopify_order(world, "#TX1", at)
+    unleashed_order(world, "1", at)
+    unleashed_order(world, "copy", at, CustomerRef="#TX1")
+    rows = truth(world)
+    parts = [figures(rows, "teelixir", system)[date(2026, 3, 2), "revenue"] for system in ("shopify", "unleashed")]
+    assert parts == [Decimal("29.00"), Decimal("25.00")]
+    for business in ("teelixir", "group"):
+        found = figures(rows, business)
+        assert found[date(2026, 3, 2), "revenue"] == Decimal("54.00")
+        assert found[date(2026, 3, 2), "orders"] == 2
+
+
+def test_a_copy_of_an_order_that_never_was_is_an_order_of_its_own(world: World) -> None:
+    at = melbourne("2026-03-02")
+    shopify_order(world, "#TX1", at, test=True)
+    unleashed_order(world, "typo", at, CustomerRef="#TX01", OrderStatus="Backordered")
+    unleashed_order(world, "other store's", at, CustomerRef="#TX1", business="elevate_wholesale")
+    unleashed_order(world, "typo, mended", at, CustomerRef="#TX01", Comments="it is #TX1", OrderStatus="Backordered")
+    shopify_order(world, "#EW7", at, business="elevate_wholesale")
+    unleashed_order(world, "copy", at, Comments="see\t#EW7", business="elevate_wholesale")
+    later = World(world.directory, now=lambda: NOW + timedelta(minutes=1))
+    later.remove("shopify_elevate_wholesale", "orders", "gid://shopify/Order/7")
+    rows = truth(later)
+    later.close()
+    assert figures(rows, "teelixir", "unleashed")[date(2026, 3, 2), "orders"] == 1
+    assert figures(rows, "elevate_wholesale", "unleashed")[date(2026, 3, 2), "orders"] == 1
+    assert figures(rows, "teelixir")[date(2026, 4, 20), "back_order_rate"] == 100
+
+
+def test_what_a_shop_order_cost_is_known_from_its_newest_copy(world: World) -> None:
+    at = melbourne("2026-03-02")
+    lines = [
+        {"LineNumber": 2, "Product": {"ProductCode": "A"}, "AverageLandedPriceAtTimeOfSale": 9},
+        {"LineNumber": 1, "Product": {"ProductCode": "A"}, "AverageLandedPriceAtTimeOfSale": 4.005},
+        {"LineNumber": 3, "Product": {"ProductCode": "B"}, "AverageLandedPriceAtTimeOfSale": None},
+    ]
+    shopify_order(world, "#TX1", at)
+    unleashed_order(world, "2", at, CustomerRef="#TX1", SalesOrderLines=lines)
+    unleashed_order(world, "1", at, CustomerRef="#TX1")
+    unleashed_order(world, "3", at - timedelta(hours=1), CustomerRef="#TX1")
+    found = figures(truth(world), "teelixir")
+    assert found[date(2026, 3, 2), "gross_margin"] == Decimal("59.95")  # (20.00 − 2 × 4.005) / 20.00, B unknown
+
+
+def test_shop_refunds_are_ex_tax_and_those_of_gift_cards_or_cancelled_orders_do_not_count(world: World) -> None:
+    def refund(day: int, total: str, *lines: tuple[str, str, str]) -> dict[str, Any]:
+        return {
+            "createdAt": f"2026-03-{day:02d}T13:30:00Z",
+            "totalRefundedSet": bag(total),
+            "refundLineItems": [
+                {"lineItem": {"id": id}, "subtotalSet": bag(subtotal), "totalTaxSet": bag(tax)}
+                for id, subtotal, tax in lines
+            ],
+        }
+
+    at = melbourne("2026-03-02")
+    items = [shopify_line("a", "A", 1, "22.00", "2.00"), shopify_line("g", "", 1, "25.00", None, isGiftCard=True)]
+    shopify_order(world, "#TX1", at, lineItems=items, refunds=[refund(4, "0", ("a", "11.00", "1.00"), ("g", "9", "0"))])
+    shopify_order(world, "#TX2", at, taxesIncluded=False, refunds=[refund(5, "11.00", ("x", "10.00", "1.00"))])
+    shopify_order(world, "#TX3", at, refunds=[refund(6, "3.10")])
+    shopify_order(world, "#TX4", at, cancelledAt="2026-03-03T00:00:00Z", refunds=[refund(7, "0", ("x", "5", "0"))])
+    shopify_order(world, "#TX5", at, totalPriceSet=bag("0.0"), refunds=[refund(7, "3.10")])
+    found = figures(truth(world), "teelixir")
+    refunds = [found[date(2026, 3, day), "refunds"] for day in (5, 6, 7, 8)]
+    assert refunds == [10, 10, Decimal("2.90"), 0]  # 3.10 × (31 − 2) / 31
+
+
+def test_a_shop_order_is_complete_when_its_last_parcel_is_made_up(world: World) -> None:
+    def parcel(day: int, status: str) -> dict[str, Any]:
+        return {"status": status, "createdAt": f"2026-03-{day:02d}T01:00:00Z"}
+
+    at = melbourne("2026-03-02")
+    parcels = [parcel(4, "SUCCESS"), parcel(3, "SUCCESS"), parcel(9, "CANCELLED")]
+    shopify_order(world, "#TX1", at, displayFulfillmentStatus="FULFILLED", fulfillments=parcels)
+    shopify_order(world, "#TX2", at, displayFulfillmentStatus="PARTIALLY_FULFILLED", fulfillments=parcels[:2])
+    shopify_order(world, "#TX3", at, displayFulfillmentStatus="FULFILLED", fulfillments=parcels[2:])
+    found = figures(truth(world), "teelixir")
+    times = {key[0]: value for key, value in found.items() if key[1] == "fulfilment_time"}
+    assert times == {date(2026, 3, 4): 2}
+
+
+def test_companies_owe_for_what_they_buy_in_the_store_and_people_do_not(world: World) -> None:
+    at = melbourne("2026-03-02")
+    company = {"company": {"id": "gid://shopify/Company/1", "name": "Wattle"}, "location": None, "contact": None}
+    shopify_order(world, "#TX1", at, purchasingEntity=company)
+    shopify_order(world, "#TX2", at)
+    for number, reference in enumerate(("#TX1", "#TX2", None)):
+        unleashed_order(world, str(number), at, CustomerRef=reference)
+        invoice(world, str(number), str(number), at, 14, 100.0 + number)
+        credit(world, str(number), str(number), at, 1.0)
+    found = figures(truth(world), "teelixir")
+    assert found[date(2026, 3, 2), "debtors"] == Decimal("202.00")
+    assert found[date(2026, 3, 2), "days_sales_outstanding"] == round(Decimal(202 * 90) / 54, 6)  # 29 + 25 sold
+    assert found[date(2026, 3, 2), "refunds"] == 1
+
+
+def test_sales_within_the_group_count_for_the_seller_alone(world: World) -> None:
+    sister = {"Guid": "sister", "CustomerCode": "ELEVATE"}
+    day = date(2026, 3, 2)
+    at = melbourne("2026-03-02")
+    unleashed_order(world, "1", at - timedelta(days=9), Customer=sister)
+    unleashed_order(world, "2", at, Customer=sister, OrderStatus="Backordered")
+    unleashed_order(world, "3", at, Customer={"Guid": "other", "CustomerCode": "W1"})
+    unleashed_order(world, "4", at, Customer={"Guid": "there", "CustomerCode": "ELEVATE"}, business="elevate_wholesale")
+    invoice(world, "1", "1", at, 14, 50.0)
+    invoice(world, "3", "3", at, 14, 7.0)
+    credit(world, "1", "1", at, 4.0, customer=sister)
+    credit(world, "2", None, at, 2.0, customer=sister)
+    credit(world, "3", "3", at, 1.0)
+    rows = truth(world)
+    own, group = figures(rows, "teelixir"), figures(rows, "group")
+    for metric, of_seller, of_group in (
+        ("orders", 2, 2),
+        ("revenue", 43, 49),
+        ("refunds", 7, 1),
+        ("units", 10, 10),
+        ("customers", 2, 2),
+        ("returning_customers", 1, 0),
+        ("debtors", 57, 7),
+    ):
+        assert (own[day, metric], group[day, metric]) == (of_seller, of_group), metric
+    assert own[day, "days_sales_outstanding"] == round(Decimal(57 * 90) / 75, 6)
+    assert group[day, "days_sales_outstanding"] == round(Decimal(7 * 90) / 50, 6)
+    assert (own[NOW.date(), "back_order_rate"], group[NOW.date(), "back_order_rate"]) == (round(Decimal(100) / 3, 6), 0)
+    assert min(day for day, metric in group if metric == "revenue") == day
+
+
+def test_the_crms_shopify_number_tells_who_bought(world: World) -> None:
+    at = melbourne("2026-03-02")
+    for number, email in (("71", None), ("72", "a@example.com"), ("81", None)):
+        store = "elevate_wholesale" if number == "81" else "teelixir"
+        body = {"legacyResourceId": number, "defaultEmailAddress": email and {"emailAddress": email}}
+        world.put(f"shopify_{store}", "customers", f"gid://shopify/Customer/{number}", body)
+        shopify_order(
+            world, f"#TX{number}", at, store, customer={"id": f"gid://shopify/Customer/{number}"}, email="x@example.com"
+        )
+    shopify_order(world, "#TX1", at, email=" A@example.com")
+    shopify_order(world, "#TX2", at)
+    assert figures(truth(world), "group")[date(2026, 3, 2), "customers"] == 4
+    world.create("contacts", {"email": "a@example.com", "shopify_customer_id": "81"})
+    assert figures(truth(world), "group")[date(2026, 3, 2), "customers"] == 3
+    for email in ("b@example.com", "c@example.com"):
+        world.create("contacts", {"email": email, "shopify_customer_id": "99"})
+    world.create("contacts", {"email": "d@example.com", "shopify_customer_id": "71"})
+    assert figures(truth(world), "group")[date(2026, 3, 2), "customers"] == 3
 
 
 def test_credit_notes_are_negative_revenue_on_their_own_day(world: World) -> None:

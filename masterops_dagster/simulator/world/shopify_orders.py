@@ -491,7 +491,7 @@ def _sent(own: ShopOrder, copied: int, number: int, dice: Dice) -> Iterator[Vers
     told = sent + dice.whole(2, 20) * MINUTE
     way = dice.random()
     if way < 0.04:
-        own.happens(office(copied, 0, dice) + MINUTE, lambda at: own.send(at, all_of_it=False))
+        own.happens(copied + dice.whole(60, 200) * MINUTE, lambda at: own.send(at, all_of_it=False))
         own.happens(told, own.send)
     elif way < 0.06:
         own.happens(told, own.send)
