@@ -41,9 +41,9 @@ def books(reading: Reading, account: Account) -> Books:
         lines = [(_net(line), decimal(line["quantity"]), _cost(line)) for line in order["products"]]
         completed: datetime | None = None
         if order["status_id"] in DISPATCHED and order["date_shipped"]:
-            completed = parsedate_to_datetime(order["date_shipped"])
+            completed = _moment(order["date_shipped"])
         buyer = reading.customers.of(_buyer(order))
-        own.sales.append(sale(parsedate_to_datetime(order["date_created"]), completed, buyer, lines))
+        own.sales.append(sale(_moment(order["date_created"]), completed, buyer, lines))
     for record in world.scan(account.key, "refunds"):
         refund = record.body
         if refund["order_id"] in counting:
@@ -55,6 +55,10 @@ def books(reading: Reading, account: Account) -> Books:
             own.refunds.append(Refund(day_of(datetime.fromisoformat(refund["created"])), amount))
     _stock(reading, account, own)
     return own
+
+
+def _moment(value: str) -> datetime:
+    return parsedate_to_datetime(value)
 
 
 def _net(line: Body) -> Decimal:
