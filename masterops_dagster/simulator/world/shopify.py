@@ -24,7 +24,7 @@ STORES = ("teelixir", "elevate_wholesale")
 CHANNELS = {"teelixir": "teelixir_shop", "elevate_wholesale": "elevate_wholesale"}
 """The channel whose orders, or some of them, come in through the store."""
 
-SHARE_ONLINE = {"teelixir_shop": 1.0, "elevate_wholesale": 0.72, "teelixir_wholesale": 0.0}
+SHARE_ONLINE = {"teelixir_shop": 1.0, "elevate_wholesale": 0.75, "teelixir_wholesale": 0.0}
 """Which share of their orders those customers place in the store who have an account there at all."""
 
 GIFT_CARDS = (25, 50, 100)
@@ -107,7 +107,7 @@ def buys_online(plan: Plan, who: Buyer) -> bool:
     """Whether a customer of a channel has an account in the store."""
     if who.channel == "teelixir_shop":
         return True
-    return who.channel == "elevate_wholesale" and chance(plan.seed, who.channel, who.number, "online") < 0.45
+    return who.channel == "elevate_wholesale" and chance(plan.seed, who.channel, who.number, "online") < 0.5
 
 
 # ---- what is there when history begins
@@ -237,9 +237,8 @@ def _product(plan: Plan, account: str, number: int, family: list[Article]) -> It
         own = [a for a in family if a.created <= day and (a.removed_on is None or day < a.removed_on)]
         since = wall(day, 1)
         if not own:
-            if day >= first.created:
-                gone = since
-            continue
+            gone = since
+            break
         withdrawn = all(a.obsolete_from is not None and a.obsolete_from <= day for a in own)
         body: Body = {
             "id": gid("Product", number),
