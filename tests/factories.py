@@ -58,6 +58,50 @@ STAGING = {
         account text, business_key text, woocommerce_id bigint, order_woocommerce_id bigint,
         product_woocommerce_id bigint, variation_woocommerce_id bigint, sku text, product_name text
     """,
+    "stg_shopify__customers": """
+        account text, business_key text, shopify_id text, legacy_id text, email text, first_name text, last_name text,
+        company_name text, phone text, address text, city text, state text, postcode text, country text,
+        created_at timestamptz, modified_at timestamptz
+    """,
+    "stg_shopify__orders": """
+        account text, business_key text, shopify_id text, order_number text, customer_shopify_id text,
+        customer_external_id text, company_shopify_id text, email text, first_name text, last_name text,
+        billing_company_name text, phone text, billing_postcode text, ordered_at timestamptz, deleted_at timestamptz
+    """,
+    "stg_shopify__products": """
+        account text, business_key text, shopify_id text, product_name text, product_group text, product_status text,
+        created_at timestamptz, modified_at timestamptz
+    """,
+    "stg_shopify__product_variants": """
+        account text, business_key text, shopify_id text, product_shopify_id text, sku text, barcode text,
+        created_at timestamptz, modified_at timestamptz
+    """,
+    "stg_shopify__order_lines": """
+        account text, business_key text, shopify_id text, order_shopify_id text, variant_shopify_id text, sku text,
+        product_name text
+    """,
+    "stg_bigcommerce__customers": """
+        account text, business_key text, bigcommerce_id bigint, email text, first_name text, last_name text,
+        company_name text, phone text, address text, city text, state text, postcode text, country text,
+        created_at timestamptz, modified_at timestamptz
+    """,
+    "stg_bigcommerce__orders": """
+        account text, business_key text, bigcommerce_id bigint, customer_bigcommerce_id bigint,
+        customer_external_id text, email text, first_name text, last_name text, company_name text, phone text,
+        billing_postcode text, ordered_at timestamptz
+    """,
+    "stg_bigcommerce__products": """
+        account text, business_key text, bigcommerce_id bigint, base_variant_bigcommerce_id bigint, sku text,
+        product_name text, is_visible boolean, created_at timestamptz, modified_at timestamptz
+    """,
+    "stg_bigcommerce__product_variants": """
+        account text, business_key text, bigcommerce_id bigint, product_bigcommerce_id bigint, sku text,
+        is_purchasable boolean
+    """,
+    "stg_bigcommerce__order_products": """
+        account text, business_key text, bigcommerce_id bigint, order_bigcommerce_id bigint,
+        variant_bigcommerce_id bigint, sku text, product_name text
+    """,
     "stg_hubspot__contacts": """
         account text, hubspot_id text, email text, additional_emails text[], merged_hubspot_ids text[],
         source_business text, unleashed_customer_code text, shopify_customer_id text, contact_type text,
@@ -205,6 +249,104 @@ class Staging:
             }
             | fields,
         )
+        return id
+
+    def store_customer(self, email: str | None, business: str = "teelixir", **fields: object) -> str:
+        """A customer of a Shopify store."""
+        number = self._id("shopify", fields.pop("number", None), "70{:02}")
+        id = f"gid://shopify/Customer/{number}"
+        self._insert(
+            "stg_shopify__customers",
+            {
+                "account": f"shopify_{business}",
+                "business_key": business,
+                "shopify_id": id,
+                "legacy_id": number,
+                "email": email,
+                "created_at": LONG_AGO,
+                "modified_at": LONG_AGO,
+            }
+            | fields,
+        )
+        return id
+
+    def store_order(self, email: str | None, customer: str | None = None, **fields: object) -> str:
+        """An order in a Shopify store by a guest, or by a customer; returns the buyer's external id."""
+        business = fields.pop("business", "teelixir")
+        id = self._id("store order", None, "gid://shopify/Order/{}")
+        buyer = customer or (f"guest:{email}" if email else f"order:{id}")
+        self._insert(
+            "stg_shopify__orders",
+            {
+                "account": f"shopify_{business}",
+                "business_key": business,
+                "shopify_id": id,
+                "order_number": f"#{id}",
+                "customer_shopify_id": customer,
+                "customer_external_id": buyer,
+                "email": email,
+                "ordered_at": LONG_AGO,
+            }
+            | fields,
+        )
+        return buyer
+
+    def store_variant(self, sku: str | None, business: str = "teelixir", **fields: object) -> str:
+        """A product of a Shopify store with one variant; returns the variant's id."""
+        id = self._id("store product", None, "{}")
+        of_both = {"account": f"shopify_{business}", "business_key": business, "created_at": LONG_AGO}
+        product = {"shopify_id": f"product-{id}", "product_name": f"Product {sku}", "product_status": "active"}
+        self._insert("stg_shopify__products", of_both | {"modified_at": LONG_AGO} | product | fields)
+        variant = {"shopify_id": f"variant-{id}", "product_shopify_id": f"product-{id}", "sku": sku}
+        self._insert("stg_shopify__product_variants", of_both | variant)
+        return f"variant-{id}"
+
+    def grocery_customer(self, email: str | None, **fields: object) -> str:
+        """A customer of the BigCommerce store."""
+        id = self._id("bigcommerce", None, "{}")
+        self._insert(
+            "stg_bigcommerce__customers",
+            {
+                "account": "bigcommerce_buy_organics_online",
+                "business_key": "buy_organics_online",
+                "bigcommerce_id": int(id),
+                "email": email,
+                "created_at": LONG_AGO,
+                "modified_at": LONG_AGO,
+            }
+            | fields,
+        )
+        return id
+
+    def grocery_order(self, email: str | None, customer: str | None = None, **fields: object) -> str:
+        """An order in the BigCommerce store by a guest, or by a customer; returns the buyer's external id."""
+        id = self._id("grocery order", None, "{}")
+        buyer = customer or (f"guest:{email}" if email else f"order:{id}")
+        self._insert(
+            "stg_bigcommerce__orders",
+            {
+                "account": "bigcommerce_buy_organics_online",
+                "business_key": "buy_organics_online",
+                "bigcommerce_id": int(id),
+                "customer_bigcommerce_id": None if customer is None else int(customer),
+                "customer_external_id": buyer,
+                "email": email,
+                "ordered_at": LONG_AGO,
+            }
+            | fields,
+        )
+        return buyer
+
+    def grocery_variant(self, sku: str | None, **fields: object) -> str:
+        """A product of the BigCommerce store with its base variant; returns the variant's id."""
+        id = self._id("grocery product", None, "{}")
+        of_both = {"account": "bigcommerce_buy_organics_online", "business_key": "buy_organics_online", "sku": sku}
+        product = {"bigcommerce_id": int(id) + 1000, "product_name": f"Product {sku}", "is_visible": True}
+        dates = {"created_at": LONG_AGO, "modified_at": LONG_AGO}
+        base = {"base_variant_bigcommerce_id": int(id)}
+        self._insert("stg_bigcommerce__products", of_both | product | dates | base | fields)
+        variant = {"bigcommerce_id": int(id), "product_bigcommerce_id": int(id) + 1000, "is_purchasable": True}
+        self._insert("stg_bigcommerce__product_variants", of_both | variant)
         return id
 
     def contact(self, email: str | None = None, **fields: object) -> str:

@@ -11,6 +11,7 @@ from masterops_dagster.identity.decisions import (
     withdraw_veto,
 )
 from masterops_dagster.identity.explain import Explanation, explain
+from masterops_dagster.identity.forget import forget
 from masterops_dagster.identity.resolve import EntityReport, ResolveReport, resolve
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "InvalidDecision",
     "ResolveReport",
     "explain",
+    "forget",
     "override",
     "resolve",
     "veto",

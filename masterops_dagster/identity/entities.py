@@ -11,6 +11,9 @@ SQL = Path(__file__).parent / "sql"
 FORMER = "former"
 """The rule by which a record that is gone from its system stays with those it was one with."""
 
+PRIORITIES = (("shopify",), ("unleashed",), ("bigcommerce", "woocommerce"), ("hubspot",))
+"""Whose word counts, the most trusted first: the store, wholesale, the other shops, what is typed in by hand."""
+
 ADDRESS = ("address", "city", "state", "postcode", "country")
 
 
@@ -18,8 +21,8 @@ ADDRESS = ("address", "city", "state", "postcode", "country")
 class Entity:
     """`fields` are the columns of the golden record that a person may override; `sources` those of what a system says.
 
-    `core.<plural>` holds the golden records and `core.<name>_sources` what the systems say; `said_<plural>.sql` and
-    `golden_<plural>.sql` read the staging views and resolve the record.
+    `core.<plural>` holds the golden records and `core.<name>_sources` what the systems say; the queries of `said` read
+    the staging views, and `golden_<plural>.sql` resolves the record.
     """
 
     name: str
@@ -27,6 +30,7 @@ class Entity:
     fields: tuple[str, ...]
     sources: tuple[str, ...]
     rules: tuple[str, ...]
+    said: tuple[str, ...]
 
     @property
     def key(self) -> str:
@@ -52,7 +56,8 @@ CUSTOMER = Entity(
         "email", "first_name", "last_name", "company_name", "phone", "abn", "customer_code", "contact_type",
         "is_retail", *ADDRESS, *_WHEN,
     ),
-    rules=("hubspot_merge", "customer_code", "abn", "email", FORMER),
+    rules=("hubspot_merge", "customer_code", "shopify_customer", "abn", "email", FORMER),
+    said=("said_customers", "said_mentions"),
 )  # fmt: skip
 
 COMPANY = Entity(
@@ -67,6 +72,7 @@ COMPANY = Entity(
         "wholesale_discount_tier", "minimum_order_value", "payment_terms", *ADDRESS, *_WHEN,
     ),
     rules=("hubspot_merge", "customer_code", "abn", FORMER),
+    said=("said_companies", "said_mentions"),
 )  # fmt: skip
 
 PRODUCT = Entity(
@@ -77,6 +83,7 @@ PRODUCT = Entity(
         "business_key", "sku", "product_name", "product_group", "barcode", "unit_of_measure", "is_sellable", *_WHEN
     ),
     rules=("sku", "mapping", FORMER),
+    said=("said_products",),
 )  # fmt: skip
 
 ENTITIES = (CUSTOMER, COMPANY, PRODUCT)

@@ -16,7 +16,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import TupleRow
 
-from masterops_dagster.identity.entities import ENTITIES, Entity, query
+from masterops_dagster.identity.entities import ENTITIES, PRIORITIES, Entity, query
 from masterops_dagster.identity.vetoes import keep_apart
 
 Connection = psycopg.Connection[TupleRow]
@@ -31,8 +31,19 @@ select count(*), count(*) filter (where gone_at is not null), count(distinct ent
 from core.identities
 where entity = %s
 """
+PRIORITY = """
+create temporary table priorities on commit drop as
+select * from unnest({systems}::text[], {priorities}::integer[]) as priorities (system, priority)
+"""
+SAID = """
+-- what a system says of a record, in the columns in which it is kept
+create temporary table said on commit drop as
+select ''::text as system, ''::text as account, ''::text as external_id, true as present, {columns}
+from core.{table} as sources
+with no data
+"""
 BULK = 1000
-TEMPORARY = ("said", "claims", "shared", "ties", "labels", "living_ties", "assigned", "golden")
+TEMPORARY = ("priorities", "said", "claims", "shared", "ties", "labels", "living_ties", "assigned", "golden")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +127,9 @@ def _resolve(connection: Connection, entity: Entity) -> EntityReport:
         connection.execute(MEMORY)
         connection.execute(sql.SQL("drop table if exists {}").format(_names(f"pg_temp.{name}" for name in TEMPORARY)))
 
-        connection.execute(query(f"said_{entity.plural}"))
+        _prepare(connection, entity)
+        for name in entity.said:
+            connection.execute(query(name))
         connection.execute("analyze said; analyze claims")
         newest_before = _number(connection, NEWEST)
         new_records = connection.execute(query("register"), named).rowcount
@@ -144,6 +157,15 @@ def _resolve(connection: Connection, entity: Entity) -> EntityReport:
         records, gone, entities, new_records, marked, moved, ties_changed, sources_changed, created, updated, deleted,
         seconds=round(time.monotonic() - begun, 3),
     )  # fmt: skip
+
+
+def _prepare(connection: Connection, entity: Entity) -> None:
+    """Makes the tables that the entity's SQL writes into and looks up."""
+    ranked = [(system, rank) for rank, systems in enumerate(PRIORITIES) for system in systems]
+    systems, ranks = map(list, zip(*ranked, strict=True))
+    connection.execute(sql.SQL(PRIORITY).format(systems=sql.Literal(systems), priorities=sql.Literal(ranks)))
+    columns, table = _columns(entity.sources, "sources"), sql.Identifier(entity.sources_table)
+    connection.execute(sql.SQL(SAID).format(columns=columns, table=table))
 
 
 def _connect(connection: Connection) -> None:

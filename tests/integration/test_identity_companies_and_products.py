@@ -68,6 +68,17 @@ def test_one_sku_of_a_business_is_one_product_with_its_latest_name(database: Dat
     assert named == [("Kale, green",)]
 
 
+def test_variants_of_a_store_are_the_products_of_their_skus(database: Database, staging: Staging) -> None:
+    stocked, sold = staging.unleashed_product("CHAGA"), staging.store_variant("CHAGA")
+    elsewhere = staging.store_variant("CHAGA", "elevate_wholesale")
+    groceries = staging.grocery_variant("OATS"), staging.grocery_variant("OATS", product_name="Oats")
+    resolve(database)
+    assert groups(database, "product") == {
+        frozenset([stocked, sold]), frozenset([elsewhere]), frozenset(groceries)
+    }  # fmt: skip
+    assert resolve(database).changed == 0
+
+
 def test_products_without_a_sku_stand_alone(database: Database, staging: Staging) -> None:
     staging.shop_product(None)
     staging.shop_product(None)

@@ -78,6 +78,10 @@ def test_one_e_mail_in_every_system_is_one_customer(database: Database, staging:
         staging.unleashed_customer("elevate_wholesale", email="mia@example.com"),
         staging.shop_customer("mia@example.com"),
         staging.shop_order("mia@example.com"),
+        staging.store_customer("mia@example.com"),
+        staging.store_order("mia@example.com", business="elevate_wholesale"),
+        staging.grocery_customer("mia@example.com"),
+        staging.grocery_order("mia@example.com"),
         staging.contact("mia@example.com"),
     ]
     resolve(database)
@@ -116,6 +120,17 @@ def test_contacts_with_one_code_are_not_one_by_that_where_unleashed_has_no_such_
         staging.contact(email, source_business="teelixir", unleashed_customer_code="GONE")
     resolve(database)
     assert count(database, "customers") == 2
+
+
+def test_the_crms_shopify_number_ties_a_contact_to_that_stores_customer(database: Database, staging: Staging) -> None:
+    customer = staging.store_customer("mia@home.example", number="7001")
+    other = staging.store_customer("noah@home.example", "elevate_wholesale", number="7002")
+    contact = staging.contact("mia@work.example", shopify_customer_id="7001")
+    for email in ("a@cafe.example", "b@cafe.example"):
+        staging.contact(email, shopify_customer_id="9999")
+    resolve(database)
+    assert customer_of(database, contact) == customer_of(database, customer) != customer_of(database, other)
+    assert count(database, "customers") == 4, "a number that no store knows ties nobody"
 
 
 def test_one_abn_in_two_unleashed_accounts_is_one_customer(database: Database, staging: Staging) -> None:
@@ -162,7 +177,9 @@ def test_buyers_whose_records_are_gone_before_the_first_load_are_customers_too(
 # ---- the golden record
 
 
-def test_the_shop_wins_over_unleashed_and_unleashed_over_the_crm(database: Database, staging: Staging) -> None:
+def test_the_store_wins_over_unleashed_and_unleashed_over_other_shops_and_the_crm(
+    database: Database, staging: Staging
+) -> None:
     staging.contact(
         "mia@example.com", first_name="M.", last_name="Crm", phone="+61411111111", updated_at=LATER, city="X"
     )
@@ -172,12 +189,13 @@ def test_the_shop_wins_over_unleashed_and_unleashed_over_the_crm(database: Datab
         customer_name="Mia's Café",
         addresses=[{"StreetAddress": "1 Main St", "Suburb": "Red Hill", "PostalCode": "3937"}],
     )
-    staging.shop_customer("mia@example.com", last_name="Shop")
+    staging.store_customer("mia@example.com", last_name="Store")
+    staging.grocery_customer("mia@example.com", first_name="G.", phone="+61422222222", modified_at=LATER, city="Y")
     resolve(database)
     record = golden(database, customer)
     # a name and an address are taken whole
-    assert (record["first_name"], record["last_name"]) == (None, "Shop")
-    assert (record["company_name"], record["phone"]) == ("Mia's Café", "+61411111111")
+    assert (record["first_name"], record["last_name"]) == (None, "Store")
+    assert (record["company_name"], record["phone"]) == ("Mia's Café", "+61422222222")
     assert (record["address"], record["city"], record["postcode"]) == ("1 Main St", "Red Hill", "3937")
 
 
@@ -213,6 +231,17 @@ def test_an_unleashed_customer_whose_e_mail_belongs_to_a_store_customer_stays_re
     resolve(database)
     record = golden(database, customer)
     assert (record["contact_type"], record["wholesale_account"]) == ("customer", False)
+
+
+def test_who_buys_for_a_company_in_a_store_is_wholesale(database: Database, staging: Staging) -> None:
+    buyer = staging.store_customer("sam@cafe.example", "elevate_wholesale")
+    staging.store_order("sam@cafe.example", buyer, business="elevate_wholesale", company_shopify_id="cafe")
+    person = staging.store_customer("mia@example.com")
+    staging.store_order("mia@example.com", person)
+    resolve(database)
+    for customer, contact_type, wholesale in ((buyer, "stockist", True), (person, "customer", False)):
+        record = golden(database, customer)
+        assert (record["contact_type"], record["wholesale_account"]) == (contact_type, wholesale)
 
 
 # ---- stability

@@ -11,12 +11,13 @@ records as (
         row_number() over (
             partition by identities.entity_id
             order by
-                case identities.system when 'hubspot' then 2 else 1 end,
+                priorities.priority,
                 sources.source_modified_at desc nulls last,
                 identities.identity_id
         ) as place,
         sources.*
     from core.identities as identities
+    inner join priorities on identities.system = priorities.system
     inner join core.company_sources as sources on identities.identity_id = sources.identity_id
     where identities.entity = 'company'
 ),

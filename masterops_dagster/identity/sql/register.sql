@@ -10,7 +10,9 @@ select
     own_id,
     'alone',
     case when not present then clock_timestamp() end
-from said, lateral (select md5(concat_ws('|', %(entity)s::text, system, account, external_id))::uuid as own_id) as own
+from said
+inner join priorities using (system)
+cross join lateral (select md5(concat_ws('|', %(entity)s::text, system, account, external_id))::uuid as own_id) as own
 where
     not exists (
         select
@@ -23,7 +25,7 @@ where
     )
 order by
     present desc,
-    case system when 'hubspot' then 3 when 'unleashed' then 2 else 1 end,
+    priorities.priority,
     source_created_at nulls last,
     account,
     external_id

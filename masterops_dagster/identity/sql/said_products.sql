@@ -1,179 +1,114 @@
 -- What the systems say of products now (said), and what they share with others (claims).
 -- A product is its SKU within a business, also after its record is gone: lines of old orders still name it.
 
-create temporary table said on commit drop as
+insert into said (
+    system, account, external_id, present, business_key, sku, product_name, product_group, barcode, unit_of_measure,
+    is_sellable, source_created_at, source_modified_at
+)
+select
+    'unleashed', account, unleashed_id, true, business_key, sku, product_name, product_group, barcode, unit_of_measure,
+    is_sellable and not is_obsolete, created_at, modified_at
+from staging.stg_unleashed__products
+union all
+select
+    'shopify', account, variants.shopify_id, true, variants.business_key, variants.sku, products.product_name,
+    products.product_group, variants.barcode, null,
+    products.product_status = 'active', variants.created_at, greatest(variants.modified_at, products.modified_at)
+from staging.stg_shopify__product_variants as variants
+inner join staging.stg_shopify__products as products using (account)
+where variants.product_shopify_id = products.shopify_id
+union all
+select
+    'bigcommerce', account, variants.bigcommerce_id::text, true, variants.business_key,
+    coalesce(variants.sku, case when variants.bigcommerce_id = products.base_variant_bigcommerce_id then products.sku end),
+    products.product_name, null, null, null,
+    products.is_visible and variants.is_purchasable, products.created_at, products.modified_at
+from staging.stg_bigcommerce__product_variants as variants
+inner join staging.stg_bigcommerce__products as products using (account)
+where variants.product_bigcommerce_id = products.bigcommerce_id
+union all
+select
+    'woocommerce', account, woocommerce_id::text, true, business_key, sku, product_name, null, null, null,
+    product_status = 'publish', created_at, modified_at
+from staging.stg_woocommerce__products
+union all
+select
+    'woocommerce', account, variations.product_woocommerce_id::text || ':' || variations.woocommerce_id::text, true,
+    variations.business_key, variations.sku, products.product_name, null, null, null,
+    variations.variation_status = 'publish' and products.product_status = 'publish',
+    variations.created_at, variations.modified_at
+from staging.stg_woocommerce__product_variations as variations
+inner join staging.stg_woocommerce__products as products using (account)
+where variations.product_woocommerce_id = products.woocommerce_id;
+
+analyze said;
+
+-- products that only lines of orders mention
+insert into said (
+    system, account, external_id, present, business_key, sku, product_name, is_sellable, source_modified_at
+)
 with
 
-unleashed_products as (
+lines as (
     select
-        'unleashed' as system,
-        account,
-        unleashed_id as external_id,
-        true as present,
-        business_key,
-        sku,
-        product_name,
-        product_group,
-        barcode,
-        unit_of_measure,
-        is_sellable and not is_obsolete as is_sellable,
-        created_at as source_created_at,
-        modified_at as source_modified_at
-    from staging.stg_unleashed__products
-),
-
-unleashed_mentions as (
-    select distinct on (lines.account, lines.product_unleashed_id)
-        'unleashed' as system,
-        lines.account,
-        lines.product_unleashed_id as external_id,
-        false as present,
-        lines.business_key,
-        lines.sku,
-        lines.product_name,
-        null::text as product_group,
-        null::text as barcode,
-        null::text as unit_of_measure,
-        false as is_sellable,
-        null::timestamptz as source_created_at,
-        orders.ordered_at as source_modified_at
+        'unleashed' as system, lines.account, lines.product_unleashed_id as external_id, lines.business_key, lines.sku,
+        lines.product_name, lines.unleashed_id as line_id, orders.ordered_at
     from staging.stg_unleashed__sales_order_lines as lines
     inner join staging.stg_unleashed__sales_orders as orders
-        on lines.account = orders.account
-        and lines.order_unleashed_id = orders.unleashed_id
-    where
-        lines.product_unleashed_id is not null
-        and not exists (
-            select
-            from unleashed_products as known
-            where known.account = lines.account and known.external_id = lines.product_unleashed_id
-        )
-    order by lines.account, lines.product_unleashed_id, orders.ordered_at desc, lines.unleashed_id
-),
-
-woocommerce_products as (
-    select
-        'woocommerce' as system,
-        account,
-        woocommerce_id::text as external_id,
-        true as present,
-        business_key,
-        sku,
-        product_name,
-        null::text as product_group,
-        null::text as barcode,
-        null::text as unit_of_measure,
-        product_status = 'publish' as is_sellable,
-        created_at as source_created_at,
-        modified_at as source_modified_at
-    from staging.stg_woocommerce__products
+        on lines.account = orders.account and lines.order_unleashed_id = orders.unleashed_id
     union all
     select
-        'woocommerce',
-        variations.account,
-        variations.product_woocommerce_id::text || ':' || variations.woocommerce_id::text,
-        true,
-        variations.business_key,
-        variations.sku,
-        products.product_name,
-        null,
-        null,
-        null,
-        variations.variation_status = 'publish' and products.product_status = 'publish',
-        variations.created_at,
-        variations.modified_at
-    from staging.stg_woocommerce__product_variations as variations
-    inner join staging.stg_woocommerce__products as products
-        on variations.account = products.account
-        and variations.product_woocommerce_id = products.woocommerce_id
-),
-
-woocommerce_lines as (
+        'shopify', lines.account, lines.variant_shopify_id, lines.business_key, lines.sku,
+        lines.product_name, lines.shopify_id, orders.ordered_at
+    from staging.stg_shopify__order_lines as lines
+    inner join staging.stg_shopify__orders as orders
+        on lines.account = orders.account and lines.order_shopify_id = orders.shopify_id
+    union all
     select
-        lines.account,
-        case
-            when lines.variation_woocommerce_id > 0
-                then lines.product_woocommerce_id::text || ':' || lines.variation_woocommerce_id::text
-            else lines.product_woocommerce_id::text
-        end as external_id,
-        lines.business_key,
-        lines.sku,
-        lines.product_name,
-        lines.woocommerce_id,
-        orders.ordered_at
+        'bigcommerce', lines.account, lines.variant_bigcommerce_id::text, lines.business_key, lines.sku,
+        lines.product_name, lines.bigcommerce_id::text, orders.ordered_at
+    from staging.stg_bigcommerce__order_products as lines
+    inner join staging.stg_bigcommerce__orders as orders
+        on lines.account = orders.account and lines.order_bigcommerce_id = orders.bigcommerce_id
+    union all
+    select
+        'woocommerce', lines.account,
+        lines.product_woocommerce_id::text || coalesce(':' || nullif(lines.variation_woocommerce_id, 0)::text, ''),
+        lines.business_key, lines.sku, lines.product_name, lines.woocommerce_id::text, orders.ordered_at
     from staging.stg_woocommerce__order_lines as lines
     inner join staging.stg_woocommerce__orders as orders
-        on lines.account = orders.account
-        and lines.order_woocommerce_id = orders.woocommerce_id
-    where lines.product_woocommerce_id is not null
-),
+        on lines.account = orders.account and lines.order_woocommerce_id = orders.woocommerce_id
+)
 
-woocommerce_mentions as (
-    select distinct on (account, external_id)
-        'woocommerce' as system,
-        account,
-        external_id,
-        false as present,
-        business_key,
-        sku,
-        product_name,
-        null::text as product_group,
-        null::text as barcode,
-        null::text as unit_of_measure,
-        false as is_sellable,
-        null::timestamptz as source_created_at,
-        ordered_at as source_modified_at
-    from woocommerce_lines
-    where
-        not exists (
-            select
-            from woocommerce_products as known
-            where known.account = woocommerce_lines.account and known.external_id = woocommerce_lines.external_id
-        )
-    order by account, external_id, ordered_at desc, woocommerce_id
-),
+select distinct on (account, external_id)
+    system, account, external_id, false, business_key, sku, product_name, false, ordered_at
+from lines
+where
+    external_id is not null
+    and not exists (
+        select from said as known
+        where known.account = lines.account and known.external_id = lines.external_id
+    )
+order by account, external_id, ordered_at desc, line_id;
 
-sellers as (
-    select * from unleashed_products
-    union all
-    select * from unleashed_mentions
-    union all
-    select * from woocommerce_products
-    union all
-    select * from woocommerce_mentions
-),
+-- HubSpot's library knows no business: a product is taken where only one business sells its SKU
+insert into said (
+    system, account, external_id, present, business_key, sku, product_name, source_created_at, source_modified_at
+)
+with
 
 businesses_by_sku as (
     select sku, min(business_key) as business_key
-    from sellers
+    from said
     where sku is not null
     group by sku
     having min(business_key) = max(business_key)
-),
-
--- HubSpot's library knows no business: a product is taken where only one business sells its SKU
-hubspot_products as (
-    select
-        'hubspot' as system,
-        products.account,
-        products.hubspot_id as external_id,
-        true as present,
-        businesses_by_sku.business_key,
-        products.sku,
-        products.product_name,
-        null::text as product_group,
-        null::text as barcode,
-        null::text as unit_of_measure,
-        null::boolean as is_sellable,
-        products.created_at as source_created_at,
-        products.updated_at as source_modified_at
-    from staging.stg_hubspot__products as products
-    inner join businesses_by_sku on products.sku = businesses_by_sku.sku
 )
 
-select * from sellers
-union all
-select * from hubspot_products;
+select
+    'hubspot', account, hubspot_id, true, business_key, sku, product_name, created_at, updated_at
+from staging.stg_hubspot__products
+inner join businesses_by_sku using (sku);
 
 
 create temporary table claims on commit drop as
