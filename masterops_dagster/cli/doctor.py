@@ -6,10 +6,10 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from rich.console import Console
 from rich.table import Table
@@ -22,6 +22,9 @@ from masterops_dagster.cli.processes import Places, places, programs, simulated_
 from masterops_dagster.cli.running import dagster
 from masterops_dagster.cli.supervision import Supervisor
 from masterops_dagster.settings import PROJECT_ROOT, MissingCredential, settings
+
+if TYPE_CHECKING:
+    from masterops_dagster.sources.origins import Origin
 
 Level = Literal["ok", "note", "wrong"]
 LEAST_FREE_BYTES = 2 * 1024**3
@@ -150,6 +153,7 @@ def database(where: Places) -> Iterator[Finding]:
     """Whether PostgreSQL answers and has all migrations."""
     from masterops_dagster.database.connection import DatabaseUnavailable, connect, database_url, location
     from masterops_dagster.database.migrations import MigrationError, pending
+    from masterops_dagster.sources import deletions, origins
 
     current = settings()
     try:
@@ -173,6 +177,22 @@ def database(where: Places) -> Iterator[Finding]:
             for account, letters in connection.execute(OPEN_DEAD_LETTERS):
                 said = f"{account}: {letters} rows could not be loaded"
                 yield Finding("note", "dead letters", said, "`masterops dead-letters list`")
+            for held in deletions.held(connection, ACCOUNTS):
+                advice = "if it is so, `masterops refresh --accept-deletions`; else mend the system's account"
+                yield Finding("wrong", "deletions", held.said, advice)
+            yield from _origins(origins.all_known(connection))
+
+
+def _origins(known: Mapping[str, Origin]) -> Iterator[Finding]:
+    """Whether each account is still what its rows come from, as far as can be told without asking it."""
+    stood_in = {account.key for account in simulated_accounts(settings())}
+    for account, origin in known.items():
+        if origin.simulated and account not in stood_in:
+            said = f"{account} has credentials, and its rows are simulated"
+            yield Finding("wrong", "origins", said, f"`masterops go-live {account}`")
+        elif not origin.simulated and account in stood_in:
+            said = f"{account} holds rows of {origin.name}, and has no credentials now"
+            yield Finding("wrong", "origins", said, f"set {account.upper()}_… again")
 
 
 def credentials(_: Places) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from masterops_dagster.cli import choices
 from masterops_dagster.cli.problems import BadInput, NotRunning, Problem
 
 if TYPE_CHECKING:
@@ -42,9 +43,9 @@ def kpi(
     from masterops_dagster.reporting.kpis import LEVELS, Grain, NoKpis
 
     if business is not None and business not in LEVELS:
-        raise BadInput(f"unknown business {business!r}; known: {', '.join(LEVELS)}")
+        raise choices.unknown("business", business, LEVELS)
     if grain is not None and grain not in list(Grain):
-        raise BadInput(f"unknown grain {grain!r}; known: {', '.join(Grain)}")
+        raise choices.unknown("grain", grain, Grain)
     first, last = _day(start, "--from"), _day(end, "--to")
     if first and last and first > last:
         raise BadInput(f"--from {first} is after --to {last}")

@@ -41,6 +41,10 @@ app = typer.Typer(
 
 Business = Annotated[str | None, typer.Option("--business", metavar="B", help="Only what feeds this business.")]
 System = Annotated[str | None, typer.Option("--system", metavar="S", help="Only this system.")]
+Stream = Annotated[str, typer.Argument(metavar="STREAM", help="Its raw table's name, such as sales_orders.")]
+AccountOf = Annotated[
+    str | None, typer.Option("--account", metavar="KEY", help="Whose, where several accounts have it: hubspot …")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON, for other programs.")]
 
 
@@ -91,11 +95,55 @@ def doctor() -> None:
 
 
 @app.command()
-def refresh(business: Business = None, system: System = None) -> None:
+def refresh(
+    business: Business = None,
+    system: System = None,
+    accept_deletions: Annotated[
+        bool, typer.Option("--accept-deletions", help="Rows held back as gone are gone: mark them.")
+    ] = False,
+) -> None:
     """Read what changed in the systems, then build everything on it."""
     from masterops_dagster.cli import refresh as module
 
-    module.refresh(business=business, system=system)
+    module.refresh(business=business, system=system, accept_deletions=accept_deletions)
+
+
+@app.command()
+def reload(
+    stream: Stream,
+    account: AccountOf = None,
+    start: Annotated[str | None, typer.Option("--from", metavar="DATE", help="First day, 2026-03-01.")] = None,
+    end: Annotated[str | None, typer.Option("--to", metavar="DATE", help="Last day, inclusive.")] = None,
+) -> None:
+    """Read a stream anew, all of it or some days; readers see no gap."""
+    from masterops_dagster.cli import reload as module
+
+    module.reload(stream, account, start, end)
+
+
+@app.command("reset-cursor")
+def reset_cursor(
+    stream: Stream,
+    account: AccountOf = None,
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="MOMENT", help="Read again from here on; everything without it.")
+    ] = None,
+) -> None:
+    """Let the next load of a stream start over."""
+    from masterops_dagster.cli import reload as module
+
+    module.reset_cursor(stream, account, to)
+
+
+@app.command("go-live")
+def go_live(
+    account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="hubspot, unleashed_teelixir …")],
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
+) -> None:
+    """Take an account's simulated rows away, so that it can be read with its real credentials."""
+    from masterops_dagster.cli import go_live as module
+
+    module.go_live(account, yes=yes)
 
 
 @app.command()

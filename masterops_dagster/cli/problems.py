@@ -24,6 +24,7 @@ class RunFailed(Problem):
 
 def known_errors() -> tuple[type[Exception], ...]:
     """The errors whose message is meant for a person. Imported only once one has been raised."""
+    import psycopg
     import pydantic
 
     from masterops_dagster.connectors.errors import ConnectorError
@@ -32,23 +33,33 @@ def known_errors() -> tuple[type[Exception], ...]:
     from masterops_dagster.database.migrations import MigrationError
     from masterops_dagster.database.server import ServerFailed
     from masterops_dagster.settings import MissingCredential
+    from masterops_dagster.sources.errors import LoadProblem
 
     return (
         Problem,
         BackupFailed,
         ConnectorError,
         DatabaseUnavailable,
+        LoadProblem,
         MigrationError,
         MissingCredential,
         ServerFailed,
+        psycopg.OperationalError,
+        psycopg.errors.InsufficientPrivilege,
+        psycopg.errors.InvalidCatalogName,
+        psycopg.errors.InvalidSchemaName,
+        psycopg.errors.UndefinedTable,
         pydantic.ValidationError,
     )
 
 
 def described(error: Exception) -> str:
     """The line that a person reads. A settings error names the variables."""
+    import psycopg
     import pydantic
 
+    if isinstance(error, psycopg.Error):
+        return _refused(error)
     if not isinstance(error, pydantic.ValidationError):
         return str(error)
     wrong = []
@@ -57,3 +68,15 @@ def described(error: Exception) -> str:
         name = field if field.isupper() else f"MASTEROPS_{field}".upper()
         wrong.append(f"{name}: {item['msg']}")
     return "settings are wrong: " + "; ".join(wrong)
+
+
+def _refused(error: Exception) -> str:
+    """What PostgreSQL said, and what that usually means here."""
+    import psycopg
+
+    said = str(error).strip().partition("\n")[0]
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        return f"the database refuses: {said}. Connect as the role that applied the migrations, or grant it its rights"
+    if isinstance(error, psycopg.OperationalError):
+        return f"the database went away: {said}. `masterops status` shows whether it runs"
+    return f"the database lacks something of masterops: {said}. `make up` applies the migrations"

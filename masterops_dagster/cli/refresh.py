@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from masterops_dagster.businesses import ACCOUNTS, BUSINESSES, Account
+from masterops_dagster.businesses import ACCOUNTS, Account
+from masterops_dagster.cli import choices
 from masterops_dagster.cli.dagster_client import AssetPath, Dagster
 from masterops_dagster.cli.problems import BadInput, RunFailed
 from masterops_dagster.cli.progress import Progress, follow
@@ -15,11 +16,16 @@ from masterops_dagster.cli.up import REFRESH_JOB, REFRESH_SCHEDULE
 from masterops_dagster.cli.view import View
 
 
-def refresh(*, business: str | None = None, system: str | None = None) -> None:
-    """Reads the chosen accounts, builds everything, and prints what came of it. Raises `RunFailed`."""
+def refresh(*, business: str | None = None, system: str | None = None, accept_deletions: bool = False) -> None:
+    """Reads the chosen accounts, builds everything, and prints what came of it. Raises `RunFailed`.
+
+    With `accept_deletions` rows that were held back as suspiciously many are marked as deleted, if they still are gone.
+    """
     chosen = accounts(business, system)
     where = require_running()
     with dagster(where) as client, View(Console()) as view:
+        if accept_deletions:
+            accept(chosen, view)
         everything = client.job_assets(REFRESH_JOB)
         selected = selection(everything, chosen)
         whole = len(selected) == len(everything)
@@ -39,12 +45,11 @@ def refresh(*, business: str | None = None, system: str | None = None) -> None:
 
 def accounts(business: str | None, system: str | None) -> list[Account]:
     """The accounts that feed the business (what the whole group shares feeds each) and are of the system."""
-    businesses = [known.key for known in BUSINESSES]
     systems = sorted({account.system for account in ACCOUNTS})
-    if business is not None and business not in businesses:
-        raise BadInput(f"unknown business {business!r}; known: {', '.join(businesses)}")
+    if business is not None:
+        choices.business_of(business)
     if system is not None and system not in systems:
-        raise BadInput(f"unknown system {system!r}; known: {', '.join(systems)}")
+        raise choices.unknown("system", system, systems)
     found = [
         account
         for account in ACCOUNTS
@@ -54,6 +59,29 @@ def accounts(business: str | None, system: str | None) -> list[Account]:
     if not found:
         raise BadInput(f"{business} has no {system} account")
     return found
+
+
+def accept(chosen: Sequence[Account], view: View) -> None:
+    """Agrees to the deletions that are held back for these accounts, and says which."""
+    import getpass
+
+    from masterops_dagster.database.connection import connect
+    from masterops_dagster.sources import deletions, interventions
+    from masterops_dagster.sources.catalogue import stream
+
+    by_key = {account.key: account for account in chosen}
+    with connect() as connection:
+        held = deletions.held(connection, chosen)
+        for one in held:
+            account = by_key[one.account]
+            of = stream(account, one.stream)
+            with connection.transaction():
+                rows = deletions.accept(connection, account, of, by=getpass.getuser())
+                detail = {"rows": rows, "of": one.our_rows}
+                interventions.record(connection, "accept-deletions", account, of, by=getpass.getuser(), detail=detail)
+            view.say(f"  agreed: {one.account} {one.stream}: {rows:,} of {one.our_rows:,} rows may go")
+    if not held:
+        view.say("  no deletions are held back")
 
 
 def selection(assets: Sequence[AssetPath], chosen: Sequence[Account]) -> list[AssetPath]:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
@@ -19,6 +20,9 @@ from masterops_dagster.cli.processes import Places, places, programs, simulated_
 from masterops_dagster.cli.running import dagster
 from masterops_dagster.cli.supervision import Supervisor
 from masterops_dagster.settings import settings
+
+if TYPE_CHECKING:
+    from masterops_dagster.sources.deletions import HeldDeletions
 
 READ_UP_TO = """
 with streams as (
@@ -46,13 +50,17 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """How far an account's data reaches. `age_seconds` is business time, None before the first load."""
+    """How far an account's data reaches. `age_seconds` is business time, None before the first load.
+
+    `held_back` are deletions that are too many to believe and wait for a person.
+    """
 
     account: str
     simulated: bool
     read_up_to: datetime | None
     age_seconds: float | None
     streams: int
+    held_back: tuple[HeldDeletions, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +115,7 @@ def collect(where: Places) -> Status:
 def ages() -> list[Data]:
     """How old each account's data is. Raises `DatabaseUnavailable`."""
     from masterops_dagster.database.connection import connect
+    from masterops_dagster.sources import deletions
 
     now = clock.now()
     stood_in = {account.key for account in simulated_accounts(settings())}
@@ -114,11 +123,13 @@ def ages() -> list[Data]:
         known: Mapping[str, tuple[datetime, int]] = {
             account: (read_up_to, streams) for account, read_up_to, streams in connection.execute(READ_UP_TO)
         }
+        held = deletions.held(connection, ACCOUNTS)
     found = []
     for account in ACCOUNTS:
         read_up_to, streams = known.get(account.key, (None, 0))
         age = (now - read_up_to).total_seconds() if read_up_to else None
-        found.append(Data(account.key, account.key in stood_in, read_up_to, age, streams))
+        waiting = tuple(one for one in held if one.account == account.key)
+        found.append(Data(account.key, account.key in stood_in, read_up_to, age, streams, waiting))
     return found
 
 
@@ -203,6 +214,9 @@ def _print(status: Status) -> None:
         data.add_row(account.account, age, str(account.streams), "simulated" if account.simulated else "")
     console.print()
     console.print(data)
+    for account in status.data:
+        for one in account.held_back:
+            console.print(f"\n[red]{one.said}: `masterops refresh --accept-deletions`, or mend the system[/]")
     console.print(
         f"\n{status.env}, business time {status.business_time.astimezone():%Y-%m-%d %H:%M %Z}", highlight=False
     )

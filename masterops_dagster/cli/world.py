@@ -5,13 +5,15 @@ Only in `local`. What these commands change, the running stand-ins show at once.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from masterops_dagster.businesses import ACCOUNTS, BUSINESSES, MELBOURNE
+from masterops_dagster.businesses import ACCOUNTS, BUSINESSES, MELBOURNE, Account
+from masterops_dagster.cli import choices
 from masterops_dagster.cli.problems import BadInput, Problem
 
 if TYPE_CHECKING:
@@ -101,6 +103,7 @@ def reset(
     else:
         world = World.open(directory, seed=1 if seed is None else seed, scale=1.0 if scale is None else scale)
     plan = world.state().plan
+    _expect_deletions(ACCOUNTS)
     forgotten = _forget_cursors()
     typer.echo(f"simulated world made: seed {plan.seed}, scale {plan.scale:g}, history from {plan.first}")
     if forgotten:
@@ -120,12 +123,12 @@ def import_file(
     from masterops_dagster.simulator.world.importer import ImportRefused, import_history
 
     world = _world()
-    if business not in {known.key for known in BUSINESSES}:
-        raise BadInput(f"unknown business {business!r}; known: {', '.join(known.key for known in BUSINESSES)}")
+    choices.business_of(business)
     try:
         done = import_history(world, file, business)
     except ImportRefused as error:
         raise BadInput(str(error)) from error
+    _expect_deletions([account for account in ACCOUNTS if account.business_key == business])
     typer.echo(
         f"{done.orders:,} orders with {done.lines:,} lines of {done.customers:,} customers, {done.products:,} products:"
         f" they stand in place of {business}'s simulated shop; `masterops refresh` brings them into the KPIs"
@@ -227,6 +230,29 @@ def _tell_database(moved: timedelta) -> bool:
     except (DatabaseUnavailable, psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
         return False
     return True
+
+
+def _expect_deletions(accounts: Sequence[Account]) -> None:
+    """Whatever a simulated system no longer has after this is gone on purpose."""
+    import getpass
+
+    import psycopg
+
+    from masterops_dagster.cli.processes import simulated_accounts
+    from masterops_dagster.database.connection import DatabaseUnavailable, connect
+    from masterops_dagster.settings import settings
+    from masterops_dagster.sources import deletions
+    from masterops_dagster.sources.catalogue import streams_of
+
+    simulated = simulated_accounts(settings())
+    try:
+        with connect() as connection:
+            for account in accounts:
+                if account in simulated:
+                    for stream in streams_of(account):
+                        deletions.expect(connection, account, stream, by=getpass.getuser())
+    except (DatabaseUnavailable, psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+        return
 
 
 def _forget_cursors() -> bool:

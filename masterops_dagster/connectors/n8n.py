@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Literal, TypeVar, Unpack
+from urllib.parse import urlsplit
 
 import httpx
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
@@ -140,6 +141,11 @@ class N8N(Connector):
             yield from ([item["id"] for item in page.items] for page in self._executions(None))
         else:
             yield from ([item["id"] for item in page if "id" in item] for page in self._list_whole(resource))
+
+    def identity(self) -> str:
+        """The server's address: n8n has no other name for itself, and its keys are of one server."""
+        address = urlsplit(self.base_url)
+        return f"n8n {(address.netloc + address.path).lower()}"
 
     def _executions(self, since: datetime | None) -> Iterator[Page]:
         """Running ones first and last: one that begins, waits or ends while the list is read shows in one of them.

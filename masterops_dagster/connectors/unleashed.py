@@ -12,6 +12,7 @@ no public word on:
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
@@ -95,6 +96,7 @@ class Unleashed(Connector):
             **options,
         )
         self.page_size = page_size
+        self._api_id = api_id
 
     # ---- what ingest reads
 
@@ -148,6 +150,10 @@ class Unleashed(Connector):
         for page in self._pages(what, MAX_PAGE_SIZE, {}):
             keyed = [item for item in page.items if item.get(first) is not None]
             yield [_key(what, item) if others else item[first] for item in keyed]
+
+    def identity(self) -> str:
+        """A fingerprint of the API id: an account has one, for good, and Unleashed names the company nowhere else."""
+        return f"Unleashed account {hashlib.sha256(self._api_id.encode()).hexdigest()[:12]}"
 
     def _pages(self, what: Resource, page_size: int, params: dict[str, str]) -> Iterator[Page]:
         return numbered_pages(

@@ -179,6 +179,11 @@ class WooCommerce(Connector):
         for page in self._pages(f"/{what.name}", f"list keys of {what.name}", {**dict(what.params), "_fields": "id"}):
             yield [item["id"] for item in _with_id(page.items)]
 
+    def identity(self) -> str:
+        """The site's address; keys of another shop are refused there."""
+        address = urlsplit(self.base_url.removesuffix(API_PATH))
+        return f"shop {(address.netloc + address.path).lower()}"
+
     def _stock_levels(self) -> Iterator[Page]:
         fields = ",".join(("id", "variations", *STOCK_FIELDS))
         for page in self._pages("/products", "list stock of products", {"_fields": fields}):

@@ -35,6 +35,9 @@ READ_HISTORY = "select version, statements from supabase_migrations.schema_migra
 RECORD = "insert into supabase_migrations.schema_migrations (version, name, statements) values (%s, %s, %s)"
 
 
+ALREADY_THERE = (psycopg.errors.DuplicateSchema, psycopg.errors.DuplicateTable, psycopg.errors.DuplicateFunction)
+
+
 class MigrationError(RuntimeError):
     """The migrations can't be applied; the message names the file and says what to do."""
 
@@ -94,7 +97,10 @@ def _apply_next(connection: psycopg.Connection[TupleRow], files: Sequence[Migrat
         if not todo:
             return None
         for statement in CREATE_HISTORY:
-            connection.execute(statement)
+            try:
+                connection.execute(statement)
+            except psycopg.errors.InsufficientPrivilege as error:
+                raise MigrationError(f"migrations can't be recorded: {_said(error)}") from error
         migration = todo[0]
         for number, statement in enumerate(migration.statements, start=1):
             try:
@@ -156,7 +162,7 @@ def _require_supported(connection: psycopg.Connection[TupleRow]) -> None:
 
 
 def _failure(migration: Migration, number: int, statement: str, error: psycopg.Error) -> str:
-    lines = [error.diag.message_primary or str(error), error.diag.message_detail, error.diag.message_hint]
+    lines = [_said(error), error.diag.message_detail, error.diag.message_hint]
     position = error.diag.statement_position
     if position is not None:
         line = statement[: int(position)].count("\n")
@@ -165,3 +171,13 @@ def _failure(migration: Migration, number: int, statement: str, error: psycopg.E
         lines.append(error.diag.context)
     said = "\n".join(line for line in lines if line)
     return f"{migration.path.name} failed at statement {number}: {said}"
+
+
+def _said(error: psycopg.Error) -> str:
+    """PostgreSQL's message, and what to do about the likeliest ones."""
+    said = error.diag.message_primary or str(error)
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        return f"{said}: the role in SUPABASE_DB_URL must own the database and may need `createrole`"
+    if isinstance(error, ALREADY_THERE):
+        return f"{said}, and no migration of ours made it: use a database of its own, or rename what is there"
+    return said

@@ -10,6 +10,9 @@ from masterops_dagster.defs.partitions import DAYS, window
 from masterops_dagster.sources.catalogue import asset_key, partitioned, streams_of
 from masterops_dagster.sources.stream import INGEST_COLUMNS, Stream
 
+ACCEPT = "masterops refresh --accept-deletions"
+"""What to do if rows that were held back as gone are gone indeed."""
+
 if TYPE_CHECKING:
     from masterops_dagster.sources.ingest import StreamReport
 
@@ -46,7 +49,7 @@ def check_specs(account: Account, stream: Stream) -> list[dg.AssetCheckSpec]:
 
 def result(account: Account, stream: Stream, report: "StreamReport") -> dg.MaterializeResult[None]:
     """One stream's load as Dagster's metadata and checks."""
-    reconciled = report.source_count is None or report.source_count == report.our_count
+    reconciled = report.source_count in (None, report.our_count) and not report.held_back
     return dg.MaterializeResult(
         asset_key=asset_key(account, stream),
         metadata={
@@ -54,6 +57,7 @@ def result(account: Account, stream: Stream, report: "StreamReport") -> dg.Mater
             "dagster/row_count": report.our_count,
             "requests": report.requests,
             "deleted": report.deleted,
+            "held_back": report.held_back,
             "dead_letters": report.dead_letters,
             "seconds": report.seconds,
             "load_id": report.load_id,
@@ -68,6 +72,7 @@ def result(account: Account, stream: Stream, report: "StreamReport") -> dg.Mater
                 metadata={
                     "source": report.source_count if report.source_count is not None else "no count",
                     "ours": report.our_count,
+                    **({"held_back": report.held_back, "accept": ACCEPT} if report.held_back else {}),
                 },
             ),
             dg.AssetCheckResult(

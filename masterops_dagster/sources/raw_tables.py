@@ -47,6 +47,11 @@ def prepare(connection: psycopg.Connection[TupleRow], account: Account) -> None:
         if stream.name not in there:
             _create(connection, account, stream)
             continue
+        if foreign := [name for name in stream.key if name not in there[stream.name]]:
+            raise TableDiffers(
+                f"{account.schema}.{stream.name} has no column {', '.join(foreign)}, its key: it is no table of "
+                "masterops; rename it, or use a database of its own"
+            )
         for column in table_columns(stream):
             found = there[stream.name].get(column.name)
             declared = FULL_NAMES.get(column.type, str(column.type))

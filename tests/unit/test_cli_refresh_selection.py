@@ -29,7 +29,7 @@ def test_without_a_choice_everything_is_read() -> None:
 
 
 def test_a_business_is_fed_by_its_own_accounts_and_by_those_that_all_share() -> None:
-    assert keys(business="teelixir") == ["hubspot", "unleashed_teelixir"]
+    assert keys(business="teelixir") == ["hubspot", "shopify_teelixir", "unleashed_teelixir", "n8n", "supabase"]
 
 
 def test_a_system_is_all_its_accounts() -> None:
@@ -49,7 +49,9 @@ def test_what_is_built_is_built_whatever_was_read() -> None:
     ("business", "system", "said"),
     [
         ("nobody", None, "unknown business 'nobody'; known: teelixir"),
-        (None, "myob", "unknown system 'myob'; known: hubspot"),
+        ("Red-Hill", None, r"unknown business 'Red-Hill': did you mean 'red_hill_fresh'\? known: "),
+        (None, "woocomerce", r"unknown system 'woocomerce': did you mean 'woocommerce'\? known: "),
+        (None, "myob", "unknown system 'myob'; known: bigcommerce"),
         ("red_hill_fresh", "unleashed", "red_hill_fresh has no unleashed account"),
     ],
 )

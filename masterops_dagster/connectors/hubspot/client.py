@@ -130,6 +130,15 @@ class HubSpot(HubSpotApi):
             for page in self._read_whole(resource, archived=False):
                 yield [(r["objectType"], r["name"]) if resource == "properties" else r["id"] for r in page.items]
 
+    def identity(self) -> str:
+        """The account's portal id (HubSpot also says Hub ID)."""
+        operation = "read the account's details"
+        template = f"/account-info/{self.api_version}/details"
+        portal_id = self.body(self.request("GET", template, operation=operation), operation).get("portalId")
+        if not isinstance(portal_id, int):
+            raise self.malformed(operation, "there is no portalId")
+        return f"HubSpot portal {portal_id}"
+
     def _read_whole(self, resource: str, archived: bool) -> Iterator[Page]:
         kind, _, object_type = resource.partition("/")
         archived_only = {"archived": _flag(archived)}

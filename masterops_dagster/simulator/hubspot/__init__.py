@@ -31,6 +31,7 @@ MAX_URL = 16_384
 
 _NUMBERED = re.compile(r"/crm/v(?P<number>[34])(?P<rest>/(?P<api>\w+).*?)/?")
 _DATED = re.compile(r"/crm/(?P<api>\w+)/(?P<version>\d{4}-\d{2})(?P<rest>(?:/.*?)?)/?")
+_ACCOUNT = re.compile(r"/account-info/(?P<version>v3|\d{4}-\d{2})(?P<rest>/.+?)/?")
 _APIS = ("objects", "owners", "pipelines", "properties", "associations")
 
 TOKEN_PATHS = ("/oauth/v1/token", "/oauth/v3/token")
@@ -52,6 +53,7 @@ class HubSpotStandIn:
         self._routes = Routes()
         Associations(account, world).add_to(self._routes)
         Objects(account, world, Definitions(world), policies).add_to(self._routes)
+        self._routes.add("GET", "/account-info/details", self.account_details)
         self._routes.add("GET", "/owners", self.list_owners)
         self._routes.add("GET", "/owners/{id}", self.get_owner)
         self._routes.add("GET", "/properties/{type}", self.list_properties)
@@ -121,6 +123,23 @@ class HubSpotStandIn:
             }
         )
 
+    # ---- the account
+
+    def account_details(self, call: Call) -> Response:
+        return json_reply(
+            {
+                "portalId": errors.PORTAL_ID,
+                "accountType": "STANDARD",
+                "timeZone": "Australia/Melbourne",
+                "companyCurrency": "AUD",
+                "additionalCurrencies": [],
+                "utcOffset": "+10:00",
+                "utcOffsetMilliseconds": 36_000_000,
+                "uiDomain": "app.hubspot.com",
+                "dataHostingLocation": "na1",
+            }
+        )
+
     # ---- owners, properties, pipelines
 
     def list_owners(self, call: Call) -> Response:
@@ -181,6 +200,8 @@ def canonical(path: str) -> str | None:
         associations = "associations" in match["rest"].split("/")
         served = match["api"] in _APIS and associations is (match["number"] == "4")
         return match["rest"] if served else None
+    if match := _ACCOUNT.fullmatch(path):
+        return f"/account-info{match['rest']}" if match["version"] in ("v3", *VERSIONS) else None
     if match := _DATED.fullmatch(path):
         if match["version"] not in VERSIONS or match["api"] not in _APIS:
             return None
