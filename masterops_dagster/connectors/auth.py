@@ -12,6 +12,7 @@ import hmac
 import secrets
 import threading
 import time
+from abc import abstractmethod
 from collections.abc import Callable, Generator, Sequence
 from urllib.parse import parse_qsl, quote, urlencode
 
@@ -67,12 +68,74 @@ class SupabaseKey(httpx.Auth):
         yield request
 
 
-class OAuthRefresh(httpx.Auth):
-    """A bearer token fetched with a refresh token (RFC 6749 §6), before it expires, and once more when it is refused.
+class FetchedToken(httpx.Auth):
+    """A token that ends by itself, fetched before it does, and once more when it is refused.
 
-    However many threads find the token stale, one refreshes and the others wait for it. `leeway` is how many seconds
-    before its end a token counts as expired. `on_refresh_token` gets a new refresh token where the system rotates it.
-    Raises `TokenRefused` when the token endpoint refuses.
+    However many threads find the token stale, one fetches a new one and the others wait for it. `leeway` is how many
+    seconds before its end a token counts as expired. Subclasses say what is asked for and where the token goes. Raises
+    `TokenRefused` when the token endpoint refuses.
+    """
+
+    def __init__(self, token_url: str, *, leeway: float, clock: Callable[[], float]) -> None:
+        self._token_url = token_url
+        self._leeway = leeway
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._access_token = ""
+        self._expires_at = 0.0
+
+    @abstractmethod
+    def grant(self) -> dict[str, str]:
+        """The form that asks for a token."""
+
+    def put(self, request: httpx.Request, token: str) -> None:
+        """Where a request carries the token."""
+        request.headers["Authorization"] = f"Bearer {token}"
+
+    def taken(self, body: dict[str, object]) -> None:
+        """What else the endpoint's answer has to tell."""
+
+    def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        token = yield from self._token(request, refused="")
+        self.put(request, token)
+        response = yield request
+        if response.status_code == httpx.codes.UNAUTHORIZED:
+            token = yield from self._token(request, refused=token)
+            self.put(request, token)
+            yield request
+
+    def _token(self, request: httpx.Request, refused: str) -> Generator[httpx.Request, httpx.Response, str]:
+        """A usable token. Asking for one has the time-outs of the request that needs it: all others wait for it."""
+        with self._lock:
+            usable = self._access_token and self._access_token != refused
+            if not usable or self._clock() >= self._expires_at - self._leeway:
+                asked_at = self._clock()
+                timeouts = {"timeout": request.extensions["timeout"]}
+                response = yield httpx.Request("POST", self._token_url, data=self.grant(), extensions=timeouts)
+                response.read()
+                self._accept(response, asked_at)
+            return self._access_token
+
+    def _accept(self, response: httpx.Response, asked_at: float) -> None:
+        try:
+            body = response.json()
+        except ValueError:
+            raise TokenRefused("the token endpoint's answer is not JSON", response.status_code) from None
+        if response.status_code != httpx.codes.OK or not isinstance(body, dict) or "access_token" not in body:
+            said = (
+                [body.get(name) for name in ("message", "error_description", "error")] if isinstance(body, dict) else []
+            )
+            message = next(filter(None, said), "the token endpoint gave no token")
+            raise TokenRefused(str(message), response.status_code)
+        self._access_token = str(body["access_token"])
+        self._expires_at = asked_at + float(body.get("expires_in", 0))
+        self.taken(body)
+
+
+class OAuthRefresh(FetchedToken):
+    """A bearer token fetched with a refresh token (RFC 6749 §6).
+
+    `on_refresh_token` gets a new refresh token where the system rotates it.
     """
 
     def __init__(
@@ -86,59 +149,55 @@ class OAuthRefresh(httpx.Auth):
         on_refresh_token: Callable[[str], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._token_url = token_url
+        super().__init__(token_url, leeway=leeway, clock=clock)
         self._client_id = client_id
         self._client_secret = client_secret
         self._refresh_token = refresh_token
-        self._leeway = leeway
         self._on_refresh_token = on_refresh_token
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._access_token = ""
-        self._expires_at = 0.0
 
-    def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        token = yield from self._token(request, refused="")
-        request.headers["Authorization"] = f"Bearer {token}"
-        response = yield request
-        if response.status_code == httpx.codes.UNAUTHORIZED:
-            token = yield from self._token(request, refused=token)
-            request.headers["Authorization"] = f"Bearer {token}"
-            yield request
+    def grant(self) -> dict[str, str]:
+        return {
+            "grant_type": "refresh_token",
+            "client_id": self._client_id,
+            "client_secret": self._client_secret,
+            "refresh_token": self._refresh_token,
+        }
 
-    def _token(self, request: httpx.Request, refused: str) -> Generator[httpx.Request, httpx.Response, str]:
-        """A usable token. Asking for one has the time-outs of the request that needs it: all others wait for it."""
-        with self._lock:
-            usable = self._access_token and self._access_token != refused
-            if not usable or self._clock() >= self._expires_at - self._leeway:
-                form = {
-                    "grant_type": "refresh_token",
-                    "client_id": self._client_id,
-                    "client_secret": self._client_secret,
-                    "refresh_token": self._refresh_token,
-                }
-                asked_at = self._clock()
-                timeouts = {"timeout": request.extensions["timeout"]}
-                response = yield httpx.Request("POST", self._token_url, data=form, extensions=timeouts)
-                response.read()
-                self._accept(response, asked_at)
-            return self._access_token
-
-    def _accept(self, response: httpx.Response, asked_at: float) -> None:
-        try:
-            body = response.json()
-        except ValueError:
-            raise TokenRefused("the token endpoint's answer is not JSON", response.status_code) from None
-        if response.status_code != httpx.codes.OK or not isinstance(body, dict) or "access_token" not in body:
-            message = body.get("message") or body.get("error_description") if isinstance(body, dict) else None
-            raise TokenRefused(str(message or "the token endpoint gave no token"), response.status_code)
-        self._access_token = str(body["access_token"])
-        self._expires_at = asked_at + float(body.get("expires_in", 0))
+    def taken(self, body: dict[str, object]) -> None:
         rotated = body.get("refresh_token")
         if rotated and rotated != self._refresh_token:
             self._refresh_token = str(rotated)
             if self._on_refresh_token is not None:
                 self._on_refresh_token(self._refresh_token)
+
+
+class ClientCredentials(FetchedToken):
+    """A token fetched with an app's own credentials (RFC 6749 §4.4), carried in a header of the system's own."""
+
+    def __init__(
+        self,
+        token_url: str,
+        client_id: str,
+        client_secret: str,
+        *,
+        header: str,
+        leeway: float = 60.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(token_url, leeway=leeway, clock=clock)
+        self._client_id = client_id
+        self._client_secret = client_secret
+        self._header = header
+
+    def grant(self) -> dict[str, str]:
+        return {
+            "grant_type": "client_credentials",
+            "client_id": self._client_id,
+            "client_secret": self._client_secret,
+        }
+
+    def put(self, request: httpx.Request, token: str) -> None:
+        request.headers[self._header] = token
 
 
 class UnleashedSignature(httpx.Auth):

@@ -98,6 +98,10 @@ class StreamReader(Protocol):
         """The keys of all live rows, as cheaply as the system allows; a tuple where a key has several parts."""
         ...
 
+    def identity(self) -> str:
+        """Whose account this is, as the system itself names it: the same for all credentials of one company."""
+        ...
+
     def close(self) -> None: ...
 
 
@@ -284,7 +288,7 @@ class Connector:
         headers: Mapping[str, str] | None = None,
         repeatable: bool | None = None,
         windows: Sequence[Window] = (),
-        cost: Callable[[], int] = lambda: 1,
+        cost: int = 1,
     ) -> Reply:
         """Send a request, again where that is safe and can help, and return the decoded answer.
 
@@ -293,8 +297,8 @@ class Connector:
         `content` as it is, whose type stands in `headers`. `operation` names it in errors: `list SalesOrders`.
         `repeatable` says that sending it twice does no harm; by default so for GET, HEAD, PUT and DELETE. Others are
         repeated only if the system can't have acted on them: no connection was made, or it answered 429. `windows` are
-        those in which it counts besides the account's own; `cost` is asked before each try how many points it may cost
-        at most. Raises `ConnectorError`s.
+        those in which it counts besides the account's own; `cost` is how many points it may cost at most. Raises
+        `ConnectorError`s.
         """
         safe = method in self.repeatable_methods if repeatable is None else repeatable
         url = self.base_url + template.format_map({name: _path_value(value) for name, value in (path or {}).items()})
@@ -370,7 +374,7 @@ class Connector:
 
     def _send_once(self, call: _Call) -> Reply:
         try:
-            lease = self._budget.acquire(self.account, call.windows, call.deadline, call.cost())
+            lease = self._budget.acquire(self.account, call.windows, call.deadline, call.cost)
         except BudgetTimeout as timeout:
             raise self._error(DeadlineExceeded, call, f"{timeout}{call.said_before}") from None
         exchange = _Exchange(datetime.now(UTC), time.monotonic(), lease)
@@ -496,7 +500,9 @@ class Connector:
                 raise self._error(MalformedResponse, call, detail, exchange) from None
             data = found
             exchange.repaired = True
-        exchange.spent = self.spent(data)
+        exchange.spent = spent = self.spent(data)
+        if spent is not None and spent.requested is not None:
+            call.cost = spent.requested
         if (refusal := self.refusal(data)) is not None:
             self._raise(call, exchange, refusal)
         return Reply(status, headers, data, exchange.correlation_id)
@@ -616,7 +622,7 @@ class _Call:
     headers: Mapping[str, str]
     windows: tuple[Window | Bucket, ...]
     deadline: float
-    cost: Callable[[], int] = lambda: 1
+    cost: int = 1
     into: BinaryIO | None = None
     """The file that takes the body."""
     tries: int = 0

@@ -45,10 +45,12 @@ class Bucket:
 class Spent:
     """What an answer says about points: what the request cost, and how the system's own bucket stands now.
 
-    None where it doesn't say: then the request cost what was taken for it.
+    None where it doesn't say: then the request cost what was taken for it. `requested` is what must be there before the
+    system lets such a request through: what its next try takes.
     """
 
     cost: int | None = None
+    requested: int | None = None
     available: int | None = None
     limit: int | None = None
     per_second: float | None = None

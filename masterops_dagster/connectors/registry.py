@@ -11,16 +11,17 @@ import httpx
 
 from masterops_dagster.connectors.auth import BearerToken
 from masterops_dagster.connectors.base import Options, Patience
-from masterops_dagster.connectors.budget import Budget, InMemoryBudget, Window
+from masterops_dagster.connectors.budget import Bucket, Budget, InMemoryBudget, Window
 from masterops_dagster.connectors.hubspot import HubSpot, oauth
 from masterops_dagster.connectors.n8n import N8N
+from masterops_dagster.connectors.shopify import Shopify, access_token, client_credentials
 from masterops_dagster.connectors.supabase import Supabase
 from masterops_dagster.connectors.telemetry import TelemetrySink
 from masterops_dagster.connectors.unleashed import Unleashed
 from masterops_dagster.connectors.woocommerce import WooCommerce
 from masterops_dagster.settings import AccountAccess, Settings
 
-AnyConnector = HubSpot | N8N | Supabase | Unleashed | WooCommerce
+AnyConnector = HubSpot | N8N | Shopify | Supabase | Unleashed | WooCommerce
 
 
 @cache
@@ -66,6 +67,17 @@ def open_connector(
                 window=Window("1s", settings.n8n_requests_per_second, 1.0),
                 **options,
             )
+        case "shopify":
+            # a full bucket holds what flows back in 20 seconds, on every plan; the answers say so themselves
+            rate = settings.shopify_points_per_second
+            return Shopify(
+                access.base_url,
+                account.key,
+                _shopify_auth(access),
+                api_version=settings.shopify_api_version,
+                bucket=Bucket("points", 20 * rate, float(rate)),
+                **options,
+            )
         case "unleashed":
             return Unleashed(
                 access.base_url,
@@ -104,3 +116,10 @@ def _hubspot_auth(access: AccountAccess) -> httpx.Auth:
     return oauth(
         access.base_url, access.secret("client_id"), access.secret("client_secret"), access.secret("refresh_token")
     )
+
+
+def _shopify_auth(access: AccountAccess) -> httpx.Auth:
+    """A custom app's token if there is one, else an app's own credentials."""
+    if "access_token" in access.secrets:
+        return access_token(access.secret("access_token"))
+    return client_credentials(access.base_url, access.secret("client_id"), access.secret("client_secret"))
