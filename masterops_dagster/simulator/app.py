@@ -13,6 +13,7 @@ from starlette.routing import Mount, Route
 
 from masterops_dagster.businesses import ACCOUNTS, Account
 from masterops_dagster.simulator import limits
+from masterops_dagster.simulator.bigcommerce import BigCommerceStandIn
 from masterops_dagster.simulator.endpoints import mount_path
 from masterops_dagster.simulator.hubspot import HubSpotStandIn
 from masterops_dagster.simulator.misbehaviour import Connections, FaultsInForce, Misbehaving
@@ -44,7 +45,7 @@ def create_app(world: World, endpoints: Mapping[str, Mapping[str, str]], connect
 
     mounts = []
     for account in ACCOUNTS:
-        if account.system not in {"hubspot", "n8n", "shopify", "supabase", "unleashed", "woocommerce"}:
+        if account.system not in {"bigcommerce", "hubspot", "n8n", "shopify", "supabase", "unleashed", "woocommerce"}:
             continue
         stand_in = _stand_in(account, world, endpoints[account.key], policies)
         served = Misbehaving(Served(stand_in, workers), account, faults, connections, stand_in.bodies)
@@ -54,6 +55,8 @@ def create_app(world: World, endpoints: Mapping[str, Mapping[str, str]], connect
 
 def _stand_in(account: Account, world: World, endpoint: Mapping[str, str], policies: limits.Policies) -> StandIn:
     match account.system:
+        case "bigcommerce":
+            return BigCommerceStandIn(account, world, endpoint, policies)
         case "hubspot":
             return HubSpotStandIn(account, world, endpoint, policies)
         case "n8n":

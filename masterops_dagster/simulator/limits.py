@@ -58,6 +58,7 @@ class Policy:
 
 
 DEFAULTS: Mapping[str, Policy] = {
+    "bigcommerce": Policy(burst=Limit(6_000, 30.0)),  # an Enterprise plan's; Pro has 450, Standard and Plus 150
     "hubspot": Policy(burst=Limit(100, 10.0), search=Limit(5, 1.0), day=250_000),
     "shopify": Policy(points=Points(), token_seconds=86_399.0),
     "supabase": Policy(),
