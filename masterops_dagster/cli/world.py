@@ -18,6 +18,7 @@ from masterops_dagster.cli.problems import BadInput, Problem
 
 if TYPE_CHECKING:
     from masterops_dagster.simulator.world.faults import Fault
+    from masterops_dagster.simulator.world.inbox import Message
     from masterops_dagster.simulator.world.store import World
 
 app = typer.Typer(
@@ -53,7 +54,7 @@ def new_day(days: Annotated[int, typer.Argument(metavar="[N]", min=1, max=3660, 
 @app.command()
 def misbehave(
     system: Annotated[
-        str, typer.Argument(help="hubspot, unleashed, woocommerce, or one account such as unleashed_teelixir.")
+        str, typer.Argument(help="hubspot, unleashed, …, slack, email, or one account such as unleashed_teelixir.")
     ],
     kind: Annotated[str, typer.Option("--kind", help="How it misbehaves.")],
     rate: Annotated[float, typer.Option("--rate", help="Share of requests that it strikes, above 0 up to 1.")] = 0.2,
@@ -159,6 +160,41 @@ def truth(
     for row in rows:
         if row.date == last:
             typer.echo(f"  {row.business_key:<20} {row.system:<12} {row.metric:<24} {row.value:>18,}")
+
+
+@app.command()
+def inbox(
+    as_json: Annotated[bool, typer.Option("--json", help="All that was sent, as JSON.")] = False,
+    channel: Annotated[
+        str | None, typer.Option("--channel", metavar="slack|email", help="Only what came there.")
+    ] = None,
+    clear: Annotated[bool, typer.Option("--clear", help="Forget it afterwards.")] = False,
+) -> None:
+    """Show what arrived at the simulated Slack and the simulated mail server."""
+    import msgspec
+
+    from masterops_dagster.simulator.world.inbox import CHANNELS, Inbox
+
+    if channel is not None and channel not in CHANNELS:
+        raise BadInput(f"unknown channel {channel!r}; known: {', '.join(CHANNELS)}")
+    kept = Inbox(_world().directory)
+    messages = kept.messages(channel)
+    if as_json:
+        typer.echo(msgspec.json.encode(messages).decode())
+    elif not messages:
+        typer.echo("nothing has arrived")
+    else:
+        typer.echo("\n\n".join(map(_as_read, messages)))
+    if clear and (cleared := kept.clear(channel)) and not as_json:
+        typer.echo(f"{cleared} simulated messages forgotten")
+
+
+def _as_read(message: Message) -> str:
+    """A message as a person reads it."""
+    at = datetime.fromisoformat(message.received_at).astimezone(MELBOURNE)
+    head = f"{at:%Y-%m-%d %H:%M:%S}  {message.channel}  {message.sender} -> {', '.join(message.recipients)}"
+    lines = [head, *([message.subject] if message.subject else []), *message.body.splitlines()]
+    return "\n    ".join(lines)
 
 
 def _local_only() -> None:

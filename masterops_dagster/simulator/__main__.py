@@ -16,7 +16,7 @@ from types import FrameType
 import uvicorn
 
 from masterops_dagster.simulator.app import create_app
-from masterops_dagster.simulator.endpoints import publish
+from masterops_dagster.simulator.endpoints import last_mail_port, publish
 from masterops_dagster.simulator.misbehaviour import Connections
 from masterops_dagster.simulator.world.store import World
 
@@ -40,9 +40,10 @@ def main() -> int:
     scheme = "https" if options.tls_cert else "http"
     origin = f"{scheme}://{HOST}:{listener.getsockname()[1]}"
     world = World.open(options.state / "world")
+    mail = _mail_listener(last_mail_port(world.directory))
     connections = Connections()
     config = uvicorn.Config(
-        create_app(world, publish(world.directory, origin), connections),
+        create_app(world, publish(world.directory, origin, mail.getsockname()), connections, mail),
         http=connections.protocol(),
         ws="none",
         lifespan="on",
@@ -61,6 +62,14 @@ def main() -> int:
         signal.signal(number, _ended)  # uvicorn shuts down on a signal and then raises it once more
     uvicorn.Server(config).run(sockets=[listener])
     return 0
+
+
+def _mail_listener(port: int) -> socket.socket:
+    """A socket for the mail server, on the port that it had, or on a free one where that is taken."""
+    try:
+        return socket.create_server((HOST, port))
+    except OSError:
+        return socket.create_server((HOST, 0))
 
 
 def _ended(number: int, frame: FrameType | None) -> None:

@@ -23,14 +23,15 @@ def mount_path(account: Account) -> str:
     return "/" + "/".join(part for part in (account.system, account.business_key) if part)
 
 
-def publish(world_dir: Path, origin: str) -> dict[str, dict[str, str]]:
+def publish(world_dir: Path, origin: str, mail: tuple[str, int]) -> dict[str, dict[str, str]]:
     """Writes `{account key: {"base_url": …, <credential>: …}}` for `origin` (`http://127.0.0.1:8080`) and returns it.
 
-    The file has mode 0600 from its first byte and replaces its predecessor in one step. WooCommerce's `base_url` is
-    the site's address, without `/wp-json/wc/v3`.
+    Besides the accounts there are `slack` (`webhook_url`, `bot_token`) and `email` (`host` and `port` as in `mail`,
+    `user`, `password`): where what masterops sends arrives. The file has mode 0600 from its first byte and replaces
+    its predecessor in one step. WooCommerce's `base_url` is the site's address, without `/wp-json/wc/v3`.
     """
     path = world_dir / FILE_NAME
-    known: dict[str, dict[str, str]] = json.loads(path.read_text()) if path.exists() else {}
+    known = _known(path)
     entries = {
         account.key: {
             **_credentials(account.system),
@@ -39,8 +40,29 @@ def publish(world_dir: Path, origin: str) -> dict[str, dict[str, str]]:
         }
         for account in ACCOUNTS
     }
+    entries["slack"] = _slack(origin + "/slack", known.get("slack", {}))
+    password = secrets.token_urlsafe(18)
+    there = {"host": mail[0], "port": str(mail[1])}
+    entries["email"] = {"user": "masterops", "password": password, **known.get("email", {}), **there}
     _replace(path, json.dumps(entries, indent=2) + "\n")
     return entries
+
+
+def last_mail_port(world_dir: Path) -> int:
+    """The port that the mail server had before; 0 if there was none."""
+    return int(_known(world_dir / FILE_NAME).get("email", {}).get("port", 0))
+
+
+def _known(path: Path) -> dict[str, dict[str, str]]:
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def _slack(base_url: str, known: Mapping[str, str]) -> dict[str, str]:
+    webhook = f"/T{secrets.token_hex(5)}/B{secrets.token_hex(5)}/{secrets.token_urlsafe(18)}".upper()
+    if "webhook_url" in known:
+        webhook = known["webhook_url"].partition("/services")[2]
+    token = known.get("bot_token", f"xoxb-{secrets.token_hex(16)}")
+    return {"base_url": base_url, "webhook_url": f"{base_url}/services{webhook}", "bot_token": token}
 
 
 def _credentials(system: str) -> Mapping[str, str]:

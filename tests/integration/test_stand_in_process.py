@@ -15,6 +15,7 @@ import httpx
 import psutil
 import pytest
 
+from masterops_dagster.businesses import ACCOUNTS
 from tests.stand_ins import StandIns, start_stand_ins
 
 Start = Callable[[], StandIns]
@@ -37,6 +38,11 @@ def start(small_world: Path, tmp_path: Path) -> Iterator[Start]:
         one.process.wait()
 
 
+def secrets(entry: dict[str, str]) -> dict[str, str]:
+    """What doesn't say where something is: the port may change."""
+    return {name: value for name, value in entry.items() if not name.endswith("url")}
+
+
 def test_it_starts_with_little_work_and_ends_cleanly_on_sigterm(start: Start) -> None:
     running = start()
     assert httpx.get(f"{running.origin}/healthz").json()["status"] == "ok"
@@ -56,10 +62,8 @@ def test_credentials_are_private_and_survive_a_restart(start: Start) -> None:
     first.process.wait()
     start()
     after = json.loads(path.read_text())
-    assert {key: {**entry, "base_url": ""} for key, entry in after.items()} == {
-        key: {**entry, "base_url": ""} for key, entry in before.items()
-    }
-    assert set(after) == {"hubspot", "unleashed_teelixir", "unleashed_elevate_wholesale", "woocommerce_red_hill_fresh"}
+    assert [secrets(entry) for entry in after.values()] == [secrets(entry) for entry in before.values()]
+    assert set(after) == {*(account.key for account in ACCOUNTS), "slack", "email"}
 
 
 def test_what_was_answered_survives_a_kill(start: Start) -> None:

@@ -4,12 +4,13 @@
 
     [{"system": "hubspot", "kind": "rate_limit", "rate": 0.1, "seed": 1, "seconds": 0.0, "times": 0}, …]
 
-- `system`: `hubspot`, `unleashed` or `woocommerce` (all its accounts), or an account key (`unleashed_teelixir`).
+- `system`: `hubspot`, `unleashed`, … (all its accounts), an account key (`unleashed_teelixir`), `slack` or `email`.
 - `kind`: `rate_limit` (429, with `Retry-After` where `seconds` is not 0), `server_error` (500, 502, 503 and 504 in
   turn), `latency` (waits `seconds`), `reset` (the connection breaks in the middle of the body), `malformed` (the JSON
   stops in the middle), `html` (200 and a page for people), `php_warning` (a PHP warning before the JSON), `clock_skew`
   (the server's clock is `seconds` ahead, in `Date` headers and signature checks), `partial_batch` (some items of a
-  HubSpot batch fail with 207).
+  HubSpot batch fail with 207; some objects of a Shopify answer are null, with errors beside the data), `throttled`
+  (Shopify's refusal inside 200; `seconds` is how long its bucket needs).
 - `rate`: the share of requests that it strikes, above 0 up to 1. Which requests it strikes follows from `seed` and the
   request's number since the fault was read: `strikes(fault, n)`.
 - `times`: after so many struck requests of an account the fault is over; 0 means never.
@@ -37,9 +38,10 @@ KINDS = (
     "php_warning",
     "clock_skew",
     "partial_batch",
+    "throttled",
 )
 
-SYSTEMS = tuple(dict.fromkeys(account.system for account in ACCOUNTS))
+SYSTEMS = (*dict.fromkeys(account.system for account in ACCOUNTS), "slack", "email")
 
 DEFAULT_SECONDS = {"latency": 2.0, "clock_skew": 600.0}
 
