@@ -39,7 +39,12 @@ class StandIns:
     def limit(self, limits: Mapping[str, Mapping[str, Any]]) -> None:
         """Puts these limits in force, by system or account key; those not named are out of reach."""
         wide = {"requests": 1_000_000, "seconds": 1.0}
-        systems = {"hubspot": {"burst": wide, "search": wide}, "unleashed": {"burst": wide}}
+        points = {"maximum": 1_000_000, "restore": 1_000_000}
+        systems: dict[str, dict[str, Any]] = {
+            "hubspot": {"burst": wide, "search": wide},
+            "shopify": {"points": points},
+            "unleashed": {"burst": wide},
+        }
         draft = self.world_dir / "limits.new"
         draft.write_text(
             json.dumps({key: {**systems.get(key, {}), **limits.get(key, {})} for key in {*systems, *limits}})

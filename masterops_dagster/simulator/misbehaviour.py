@@ -34,10 +34,14 @@ PHP_WARNING = (
 
 @dataclass(frozen=True, slots=True)
 class ErrorBodies:
-    """How one system words a refusal: by a limit (with the seconds to wait, if it says), and by a 5xx."""
+    """How one system words a refusal: by a limit (with the seconds to wait, if it says), and by a 5xx.
+
+    `throttled`: a limit that is refused inside 200; None for a system that has none.
+    """
 
     rate_limited: Callable[[float | None], Response]
     server_error: Callable[[int], Response]
+    throttled: Callable[[float | None], Response] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +152,8 @@ class Misbehaving:
     def _refusal(self, struck: dict[str, Struck]) -> Response | None:
         if "rate_limit" in struck:
             return self._bodies.rate_limited(struck["rate_limit"].fault.seconds or None)
+        if "throttled" in struck and self._bodies.throttled is not None:
+            return self._bodies.throttled(struck["throttled"].fault.seconds or None)
         if "server_error" in struck:
             number = struck["server_error"].number
             return self._bodies.server_error(SERVER_ERRORS[number % len(SERVER_ERRORS)])
