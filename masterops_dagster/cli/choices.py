@@ -41,6 +41,14 @@ def account_of(key: str) -> Account:
 
 def stream_of(name: str, account_key: str | None) -> tuple[Account, Stream]:
     """The stream of that name, of the account that is named or of the only one that has it."""
+    found = require_stream(name, account_key)
+    if len(found) > 1:
+        raise BadInput(f"{name} is a stream of several accounts; add --account {' | '.join(a.key for a, _ in found)}")
+    return found[0]
+
+
+def require_stream(name: str, account_key: str | None) -> list[tuple[Account, Stream]]:
+    """All streams of that name, of the account that is named or of any."""
     from masterops_dagster.sources.catalogue import streams_of
 
     among = ACCOUNTS if account_key is None else (account_of(account_key),)
@@ -48,9 +56,7 @@ def stream_of(name: str, account_key: str | None) -> tuple[Account, Stream]:
     if not found:
         whose = "" if account_key is None else f" of {account_key}"
         raise unknown(f"stream{whose}", name, (stream.name for account in among for stream in streams_of(account)))
-    if len(found) > 1:
-        raise BadInput(f"{name} is a stream of several accounts; add --account {' | '.join(a.key for a, _ in found)}")
-    return found[0]
+    return found
 
 
 def day_of(text: str, option: str) -> date:

@@ -44,6 +44,7 @@ def list_letters(
     from masterops_dagster.sources import dead_letters
     from masterops_dagster.sources.arrow import dump_json
 
+    _known(account, stream)
     if status not in ("open", "replayed", "discarded", "all"):
         raise BadInput(f"--status is open, replayed, discarded or all, not {status!r}")
     chosen: Any = None if status == "all" else status
@@ -105,6 +106,7 @@ def replay(
     from masterops_dagster.sources import dead_letters
     from masterops_dagster.sources.arrow import dump_json
 
+    _known(account, stream)
     if bool(numbers) == every:
         raise BadInput("name the numbers of dead letters, or --all")
     with connect() as connection:
@@ -140,19 +142,27 @@ def discard(
     typer.echo(f"{count} discarded")
 
 
+def _known(account: str | None, stream: str | None) -> None:
+    """Raises `BadInput` for an account or a stream that there is not."""
+    from masterops_dagster.cli import choices
+
+    if account is not None:
+        choices.account_of(account)
+    if stream is not None:
+        choices.require_stream(stream, account)
+
+
 def _told(action: Callable[[], T]) -> T:
     """Runs it, and tells what can go wrong in one line."""
     from masterops_dagster.cli.problems import BadInput, Problem
     from masterops_dagster.sources.dead_letters import NoSuchLetter
     from masterops_dagster.sources.dlt_load import LoadFailed
-    from masterops_dagster.sources.raw_tables import TableDiffers
-    from masterops_dagster.sources.turn import AccountBusy
 
     try:
         return action()
     except NoSuchLetter as error:
         raise BadInput(str(error)) from error
-    except (AccountBusy, LoadFailed, TableDiffers) as error:
+    except LoadFailed as error:
         raise Problem(str(error)) from error
 
 

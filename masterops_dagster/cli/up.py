@@ -142,11 +142,12 @@ def bring_up(view: View, where: Places, supervisor: Supervisor, scale: float | N
 
 
 def require_the_rest() -> None:
-    """Raises `MissingCredential`, `DatabaseUnavailable` or `ServerFailed` for what nothing here can replace or mend.
+    """Raises `MissingCredential`, `DatabaseUnavailable`, `MigrationError` … for what nothing here can replace or mend.
 
     Before anything is started.
     """
     from masterops_dagster.businesses import ACCOUNTS
+    from masterops_dagster.database import migrations
     from masterops_dagster.database.connection import dagster_url, database_url
     from masterops_dagster.database.server import require_readable
 
@@ -158,7 +159,7 @@ def require_the_rest() -> None:
     if current.embedded_database:
         require_readable(current.postgres_dir.resolve(), bin_dir=current.postgres_bin_dir)
     else:
-        database_url()
+        migrations.pending(database_url())
     if current.env != "local":
         dagster_url()
 

@@ -83,7 +83,11 @@ def calm(system: Annotated[str | None, typer.Argument(help="Only this system; al
     """End the misbehaviour."""
     from masterops_dagster.simulator.world import faults
 
-    _say_faults(faults.calm(_world().directory, system))
+    try:
+        left = faults.calm(_world().directory, system)
+    except ValueError as error:
+        raise BadInput(str(error)) from error
+    _say_faults(left)
 
 
 @app.command()

@@ -35,7 +35,9 @@ READ_HISTORY = "select version, statements from supabase_migrations.schema_migra
 RECORD = "insert into supabase_migrations.schema_migrations (version, name, statements) values (%s, %s, %s)"
 
 
-ALREADY_THERE = (psycopg.errors.DuplicateSchema, psycopg.errors.DuplicateTable, psycopg.errors.DuplicateFunction)
+MAY_CREATE = "select current_user, current_database(), has_database_privilege(current_database(), 'create')"
+NEW_SCHEMA = re.compile(r"(?:\s|--[^\n]*\n)*create\s+schema\s+(\w+)\s*;?\s*$", re.IGNORECASE)
+SCHEMAS_THERE = "select nspname from pg_namespace where nspname = any(%s) order by 1"
 
 
 class MigrationError(RuntimeError):
@@ -137,7 +139,26 @@ def _pending(connection: psycopg.Connection[TupleRow], files: Sequence[Migration
             raise MigrationError(
                 f"{migration.path.name} is dated before {newest}, which has landed: rename it to a later version"
             )
+    if todo:
+        _require_room(connection, todo)
     return todo
+
+
+def _require_room(connection: psycopg.Connection[TupleRow], todo: Sequence[Migration]) -> None:
+    """Refuses a database in which the role may not create schemas, or in which ours are somebody else's already."""
+    who, where, may = connection.execute(MAY_CREATE).fetchone() or ("", "", False)
+    if not may:
+        raise MigrationError(
+            f"the role {who} may not create schemas in the database {where}: connect as its owner, or run there: "
+            f"grant create on database {where} to {who}"
+        )
+    wanted = [made[1] for one in todo for statement in one.statements if (made := NEW_SCHEMA.match(statement))]
+    taken = [name for (name,) in connection.execute(SCHEMAS_THERE, [wanted])]
+    if taken:
+        raise MigrationError(
+            f"the database {where} has a schema {', '.join(taken)} that no migration of masterops made: use a database "
+            "of its own, or rename what is there"
+        )
 
 
 def _history(connection: psycopg.Connection[TupleRow]) -> dict[str, list[str] | None]:
@@ -174,10 +195,8 @@ def _failure(migration: Migration, number: int, statement: str, error: psycopg.E
 
 
 def _said(error: psycopg.Error) -> str:
-    """PostgreSQL's message, and what to do about the likeliest ones."""
+    """PostgreSQL's message, and what to do where the role lacks rights."""
     said = error.diag.message_primary or str(error)
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
         return f"{said}: the role in SUPABASE_DB_URL must own the database and may need `createrole`"
-    if isinstance(error, ALREADY_THERE):
-        return f"{said}, and no migration of ours made it: use a database of its own, or rename what is there"
     return said

@@ -43,6 +43,9 @@ KINDS = (
 
 SYSTEMS = (*dict.fromkeys(account.system for account in ACCOUNTS), "slack", "email")
 
+KNOWN = tuple(dict.fromkeys((*SYSTEMS, *(account.key for account in ACCOUNTS))))
+"""What can misbehave: a system with all its accounts, or one account."""
+
 DEFAULT_SECONDS = {"latency": 2.0, "clock_skew": 600.0}
 
 
@@ -58,9 +61,8 @@ class Fault:
     times: int = 0
 
     def __post_init__(self) -> None:
-        known = (*SYSTEMS, *(account.key for account in ACCOUNTS))
-        if self.system not in known:
-            raise ValueError(f"unknown system {self.system!r}; known: {', '.join(dict.fromkeys(known))}")
+        if self.system not in KNOWN:
+            raise ValueError(f"unknown system {self.system!r}; known: {', '.join(KNOWN)}")
         if self.kind not in KINDS:
             raise ValueError(f"unknown kind {self.kind!r}; known: {', '.join(KINDS)}")
         if not 0 < self.rate <= 1:
@@ -89,7 +91,9 @@ def misbehave(directory: Path, fault: Fault) -> tuple[Fault, ...]:
 
 
 def calm(directory: Path, system: str | None = None) -> tuple[Fault, ...]:
-    """Ends the faults of one system, or all. Returns those still in force."""
+    """Ends the faults of one system, or all. Returns those still in force. Raises `ValueError`: no such system."""
+    if system is not None and system not in KNOWN:
+        raise ValueError(f"unknown system {system!r}; known: {', '.join(KNOWN)}")
     return _write(directory, [f for f in read(directory) if system is not None and f.system != system])
 
 
