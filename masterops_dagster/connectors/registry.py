@@ -11,6 +11,7 @@ import httpx
 
 from masterops_dagster.connectors.auth import BearerToken
 from masterops_dagster.connectors.base import Options, Patience
+from masterops_dagster.connectors.bigcommerce import BigCommerce
 from masterops_dagster.connectors.budget import Bucket, Budget, InMemoryBudget, Window
 from masterops_dagster.connectors.hubspot import HubSpot, oauth
 from masterops_dagster.connectors.n8n import N8N
@@ -21,7 +22,7 @@ from masterops_dagster.connectors.unleashed import Unleashed
 from masterops_dagster.connectors.woocommerce import WooCommerce
 from masterops_dagster.settings import AccountAccess, Settings
 
-AnyConnector = HubSpot | N8N | Shopify | Supabase | Unleashed | WooCommerce
+AnyConnector = BigCommerce | HubSpot | N8N | Shopify | Supabase | Unleashed | WooCommerce
 
 
 @cache
@@ -48,6 +49,15 @@ def open_connector(
         "patience": Patience(timeout=settings.request_timeout_seconds, deadline=settings.request_deadline_seconds),
     }
     match account.system:
+        case "bigcommerce":
+            return BigCommerce(
+                access.base_url,
+                account.key,
+                access.secret("store_hash"),
+                access.secret("access_token"),
+                window=Window("30s", settings.bigcommerce_requests_per_30_seconds, 30.0),
+                **options,
+            )
         case "hubspot":
             return HubSpot(
                 access.base_url,
