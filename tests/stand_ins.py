@@ -41,6 +41,7 @@ class StandIns:
         wide = {"requests": 1_000_000, "seconds": 1.0}
         points = {"maximum": 1_000_000, "restore": 1_000_000}
         systems: dict[str, dict[str, Any]] = {
+            "bigcommerce": {"burst": wide},
             "hubspot": {"burst": wide, "search": wide},
             "shopify": {"points": points},
             "unleashed": {"burst": wide},
