@@ -331,8 +331,8 @@ class _Walk:
             yield "Queries that contain a connection field within a list field are not currently supported."
         if self.without_id:
             yield (
-                "The parent 'node' field for a nested connection must select the 'id' field without an alias and must be "
-                f"of 'ID' return type. Connection fields without 'id': {', '.join(self.without_id)}."
+                "The parent 'node' field for a nested connection must select the 'id' field without an alias and must "
+                f"be of 'ID' return type. Connection fields without 'id': {', '.join(self.without_id)}."
             )
         if self.other_roots and self.connections:
             yield f"This stand-in runs connections at the top of a bulk query only, not {', '.join(self.other_roots)}."

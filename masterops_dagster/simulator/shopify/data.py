@@ -447,6 +447,10 @@ def _customer_name(body: Body, arguments: Mapping[str, Any]) -> str:
     return " ".join(filter(None, (body.get("firstName"), body.get("lastName")))) or email or ""
 
 
+def _percentage(body: Body, arguments: Mapping[str, Any]) -> Any:
+    return None if body.get("rate") is None else round(body["rate"] * 100, 4)
+
+
 def _legacy_id(body: Body, arguments: Mapping[str, Any]) -> str:
     return str(body["id"]).partition("?")[0].rpartition("/")[2]
 
@@ -494,6 +498,11 @@ def derived_fields(data: Data) -> dict[tuple[str, str], Derive]:
         fields[name, "legacyResourceId"] = _legacy_id
     return fields
 
+
+WITH_LEGACY_ID = (
+    *("Order", "Fulfillment", "Refund", "Customer"),
+    *("Product", "ProductVariant", "InventoryItem", "Location"),
+)
 
 REFERENCES: frozenset[str] = frozenset(BY_TYPE)
 """Types of which other bodies hold a part."""

@@ -179,6 +179,6 @@ def prepare(
     if not prepared.is_mutation:
         for key, nodes in fields.items():
             name = nodes[0].name.value
-            if not name.startswith("__") and (part := compiler.cost(root, name, nodes)) is not None:
+            if not name.startswith("__") and (part := compiler.part(root, name, nodes)) is not None:
                 prepared.parts[key] = part
     return prepared

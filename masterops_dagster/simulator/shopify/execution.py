@@ -20,15 +20,15 @@ from graphql import (
     FragmentDefinitionNode,
     GraphQLError,
     GraphQLField,
+    GraphQLList,
+    GraphQLNonNull,
     GraphQLObjectType,
     GraphQLOutputType,
     GraphQLSchema,
     get_named_type,
     is_abstract_type,
     is_leaf_type,
-    is_list_type,
     is_non_null_type,
-    is_object_type,
 )
 from graphql.execution.collect_fields import collect_sub_fields
 from graphql.execution.values import get_argument_values
@@ -87,7 +87,7 @@ class Compiler:
     def arguments(self, definition: GraphQLField, node: FieldNode) -> dict[str, Any]:
         return get_argument_values(definition, node, self.variables)
 
-    def cost(self, parent: GraphQLObjectType, name: str, nodes: list[FieldNode]) -> cost.Part | None:
+    def part(self, parent: GraphQLObjectType, name: str, nodes: list[FieldNode]) -> cost.Part | None:
         """What a field costs; None for scalars, which cost nothing."""
         definition = parent.fields[name]
         named = get_named_type(definition.type)
@@ -109,7 +109,7 @@ class Compiler:
         found = {}
         for key, below in self.fields_of(named, nodes).items():
             name = below[0].name.value
-            if not name.startswith("__") and (part := self.cost(named, name, below)) is not None:
+            if not name.startswith("__") and (part := self.part(named, name, below)) is not None:
                 found[key] = part
         return found
 
@@ -120,42 +120,41 @@ class Compiler:
     def nodes_of(
         self, connection: GraphQLObjectType, nodes: list[FieldNode]
     ) -> tuple[GraphQLObjectType, list[FieldNode]]:
-        """A connection's node type, and the fields that select it: `nodes`, `edges { node }`, whatever they are called."""
+        """A connection's node type, and the fields that select it: `nodes` and `edges { node }`, by any alias."""
         found: list[FieldNode] = []
         for below in self.fields_of(connection, nodes).values():
             if below[0].name.value == "nodes":
                 found.extend(below)
             elif below[0].name.value == "edges":
                 edge = get_named_type(connection.fields["edges"].type)
-                assert is_object_type(edge)
+                assert isinstance(edge, GraphQLObjectType)
                 for inner in self.fields_of(edge, below).values():
                     if inner[0].name.value == "node":
                         found.extend(inner)
         named = get_named_type(connection.fields["nodes"].type)
-        assert is_object_type(named)
+        assert isinstance(named, GraphQLObjectType)
         return named, found
 
     # ---- projections
 
     def value(self, type: GraphQLOutputType, nodes: list[FieldNode], arguments: Mapping[str, Any]) -> Project | None:
         """How a value of that type is given back; None for as it is."""
-        if is_non_null_type(type):
-            type = type.of_type
-        if is_list_type(type):
-            inner = type.of_type
+        nullable = type.of_type if isinstance(type, GraphQLNonNull) else type
+        if isinstance(nullable, GraphQLList):
+            inner = nullable.of_type
             each = self.value(inner, nodes, {})
             most = arguments.get("first")
             if each is None:
                 return (lambda items, path: items[:most]) if most is not None else None
-            return self._list(each, most, nullable=not is_non_null_type(inner))
+            return self._list(each, most, nullable=not isinstance(inner, GraphQLNonNull))
         named = get_named_type(type)
         if is_leaf_type(named):
             return _text if named.name in ("UnsignedInt64", "Money", "Decimal") else None
+        if is_abstract_type(named):
+            return self._abstract(nodes)
+        assert isinstance(named, GraphQLObjectType)
         if named.name.endswith("Connection"):
             return self._connection(named, nodes, arguments)
-        if is_abstract_type(named):
-            return self._abstract(named, nodes)
-        assert is_object_type(named)
         return self.object(named, nodes)
 
     def _list(self, each: Project, most: int | None, *, nullable: bool) -> Project:
@@ -180,14 +179,14 @@ class Compiler:
         extensions = {"code": "INTERNAL_SERVER_ERROR"}
         self.errors.append({"message": str(error), "path": path_of(error.path), "extensions": extensions})
 
-    def _abstract(self, named: Any, nodes: list[FieldNode]) -> Project:
+    def _abstract(self, nodes: list[FieldNode]) -> Project:
         projects: dict[str, Project] = {}
 
         def project(value: Body, path: Path) -> Any:
             name = type_of(value)
             if name not in projects:
                 concrete = self.schema.type_map[name]
-                assert is_object_type(concrete)
+                assert isinstance(concrete, GraphQLObjectType)
                 projects[name] = self.object(concrete, nodes)
             return projects[name](value, path)
 
@@ -304,16 +303,14 @@ class Slice:
     @classmethod
     def of(cls, arguments: Mapping[str, Any]) -> Slice:
         """Raises `QueryError`."""
-        first, last = arguments.get("first"), arguments.get("last")
-        if first is None and last is None:
+        if (arguments.get("first") is None) == (arguments.get("last") is None):
             raise QueryError("you must provide one of first or last", "BAD_REQUEST")
-        if first is not None and last is not None:
-            raise QueryError("providing both first and last is not supported", "BAD_REQUEST")
-        name, size = ("first", first) if first is not None else ("last", last)
+        name = "last" if arguments.get("first") is None else "first"
+        size = int(arguments[name])
         if not 0 <= size <= MAX_PAGE:
             raise QueryError(f"{name} must be between 0 and {MAX_PAGE}, was {size}", "BAD_REQUEST")
         reverse = bool(arguments.get("reverse"))
-        return cls(size, first is None, arguments.get("after"), arguments.get("before"), reverse)
+        return cls(size, name == "last", arguments.get("after"), arguments.get("before"), reverse)
 
     def connection(self, items: list[Body], *, edges: bool) -> Body:
         """That part of a list that is at hand; with a cursor for each node only where `edges` are wanted."""
