@@ -132,8 +132,8 @@ bigcommerce as (
         not orders.is_deleted and coalesce(orders.status_id not in (0, 5, 6), false),
         false,
         orders.ordered_at,
-        ---- 2 shipped, 4 refunded, 10 completed
-        case when orders.status_id in (2, 4, 10) then orders.shipped_at end,
+        ---- 2 shipped, 4 refunded, 10 completed, 14 partially refunded
+        case when orders.status_id in (2, 4, 10, 14) then orders.shipped_at end,
         orders.currency,
         orders.discount_total,
         orders.shipping_total,

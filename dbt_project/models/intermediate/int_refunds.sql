@@ -42,12 +42,6 @@ shopify_refund_lines as (
 
 ),
 
-bigcommerce_orders as (
-
-    select * from {{ ref('stg_bigcommerce__orders') }}
-
-),
-
 bigcommerce_refunds as (
 
     select * from {{ ref('stg_bigcommerce__refunds') }}
@@ -167,16 +161,16 @@ shopify as (
 
 ),
 
----- shipping is no revenue, and what is refunded of it no refund of any
+---- what is charged beside goods is no revenue, and no refund of any; items' amounts are in the store's price basis, ex GST
 
-bigcommerce_shipping as (
+bigcommerce_beside_goods as (
 
     select
         account,
         refund_bigcommerce_id,
         sum(amount) as amount
     from bigcommerce_refund_items
-    where item_type = 'shipping'
+    where item_type in ('shipping', 'handling', 'gift_wrapping', 'fee')
     group by 1, 2
 
 ),
@@ -190,25 +184,16 @@ bigcommerce as (
         refunds.bigcommerce_id::text,
         orders.order_id,
         refunds.refunded_at,
-        round(
-            refunds.amount
-            - refunds.tax_total
-            - coalesce(shipping.amount, 0)
-            * coalesce(bigcommerce_orders.shipping_total / nullif(bigcommerce_orders.shipping_total_inc_tax, 0), 1),
-            2
-        )::numeric(14, 2),
+        (refunds.amount - refunds.tax_total - coalesce(beside_goods.amount, 0))::numeric(14, 2),
         coalesce(orders.is_sale, false),
         false
     from bigcommerce_refunds as refunds
     left join orders
         on refunds.account = orders.account
         and refunds.order_bigcommerce_id = orders.external_number
-    left join bigcommerce_orders
-        on refunds.account = bigcommerce_orders.account
-        and refunds.order_bigcommerce_id = bigcommerce_orders.bigcommerce_id
-    left join bigcommerce_shipping as shipping
-        on refunds.account = shipping.account
-        and refunds.bigcommerce_id = shipping.refund_bigcommerce_id
+    left join bigcommerce_beside_goods as beside_goods
+        on refunds.account = beside_goods.account
+        and refunds.bigcommerce_id = beside_goods.refund_bigcommerce_id
 
 ),
 
