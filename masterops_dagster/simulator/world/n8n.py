@@ -39,8 +39,9 @@ CREDENTIALS: Mapping[str, str] = {
     "Slack": "slackApi",
     "Mail": "smtp",
     "Warehouse": "postgres",
+    "Old file server": "ftp",
 }
-"""Names and kinds."""
+"""Names and kinds; no workflow uses the last one."""
 
 
 @dataclass(frozen=True, slots=True)
