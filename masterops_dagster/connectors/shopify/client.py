@@ -26,6 +26,9 @@ PAGING_LIMIT = 25_000
 BULK_FROM = 2_000
 """Objects that are still to be read from which on a bulk operation is begun: it takes some seconds at least."""
 
+REFUNDED_AT_ONCE = 50
+"""Orders whose refunds' lines are asked for together."""
+
 MAX_QUANTITIES = 250
 """Of one request: Shopify takes no longer list as an argument."""
 
@@ -245,30 +248,35 @@ class Shopify(ShopifyApi):
 
     def _with_refund_lines(self, orders: list[Record]) -> list[Record]:
         """The orders with the lines of all their refunds, each line with its refund's id."""
-        refunds = [str(refund["id"]) for order in orders for refund in _refunds(order)]
-        size = min(50, self.page_size)
-        chunks = [refunds[start : start + size] for start in range(0, len(refunds), size)]
+        refunded = [str(order["id"]) for order in orders if order.get("refunds")]
+        chunks = [refunded[start : start + REFUNDED_AT_ONCE] for start in range(0, len(refunded), REFUNDED_AT_ONCE)]
         lines: dict[str, list[Record]] = {}
         for found in self.in_order(self._refund_lines, chunks) if chunks else ():
             lines.update(found)
-        completed: list[Record] = []
-        for order in orders:
-            own = [str(refund["id"]) for refund in _refunds(order)]
-            if all(refund in lines for refund in own):
-                completed.append({**order, "refundLineItems": [line for refund in own for line in lines[refund]]})
-        return completed
+        return [
+            {**order, "refundLineItems": lines.get(str(order["id"]), [])}
+            for order in orders
+            if not order.get("refunds") or str(order["id"]) in lines
+        ]
 
-    def _refund_lines(self, refunds: Sequence[str]) -> dict[str, list[Record]]:
+    def _refund_lines(self, orders: Sequence[str]) -> dict[str, list[Record]]:
+        """The lines of these orders' refunds by order; without orders that are gone meanwhile."""
         operation = "list refunds' lines"
-        variables = {"ids": refunds, "nested": REFUND_LINES.first}
-        data = self.execute("refund_lines", variables, operation=operation, size=len(refunds))
-        answer = data.get("nodes")
-        if not isinstance(answer, list):
-            raise self.malformed(operation, "the answer has no nodes")
-        nodes = [node for node in answer if isinstance(node, dict)]
+        variables = {"ids": orders, "nested": REFUND_LINES.first}
+        try:
+            data = self.execute("refund_lines", variables, operation=operation, size=len(orders))
+        except TooCostly:
+            if len(orders) == 1:
+                raise
+            middle = len(orders) // 2
+            return self._refund_lines(orders[:middle]) | self._refund_lines(orders[middle:])
         return {
-            str(refund["id"]): [_refund_line(str(refund["id"]), line) for line in _items(refund, REFUND_LINES.field)]
-            for refund in self._unfolded(REFUND_LINES, nodes, operation)
+            str(order["id"]): [
+                _refund_line(refund, line)
+                for refund in self._unfolded(REFUND_LINES, _items(order, "refunds"), operation)
+                for line in _items(refund, REFUND_LINES.field)
+            ]
+            for order in _items(data, "nodes")
         }
 
     def _connection(self, value: Record, field: str, operation: str) -> tuple[list[Record], str | None]:
@@ -408,15 +416,11 @@ def _items(record: Record, field: str) -> list[Record]:
     return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
 
 
-def _refunds(order: Record) -> list[Record]:
-    return [refund for refund in _items(order, "refunds") if refund.get("id")]
-
-
-def _refund_line(refund_id: str, line: Record) -> Record:
+def _refund_line(refund: Record, line: Record) -> Record:
     """A line with its refund's id. Shopify lets a line have no id: then it is named by what it refunds."""
     refunded = line.get("lineItem")
     of_line = refunded.get("id") if isinstance(refunded, dict) else None
-    return {**line, "id": line.get("id") or f"{refund_id}?line={of_line}", "refund": {"id": refund_id}}
+    return {**line, "id": line.get("id") or f"{refund['id']}?line={of_line}", "refund": {"id": refund["id"]}}
 
 
 def _levels(item: Record) -> Iterator[Record]:
