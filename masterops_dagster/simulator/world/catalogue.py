@@ -13,6 +13,8 @@ from masterops_dagster.simulator.world.seeding import TENTH_OF_A_MILL, Dice, cen
 
 YEARS_OF_PRICES = 3
 """For how many years after history begins prices move; afterwards they stay."""
+PRICE_AFTER = tuple(Decimal("1.04") ** moves for moves in range(YEARS_OF_PRICES + 1))
+COST_AFTER = tuple(Decimal("1.03") ** moves for moves in range(YEARS_OF_PRICES + 1))
 
 MUSHROOMS = (
     *("Lion's Mane", "Reishi", "Chaga", "Cordyceps", "Turkey Tail", "Maitake", "Shiitake", "Tremella", "Poria"),
@@ -166,12 +168,12 @@ class Article:
         return [first + timedelta(days=self.moves_on + 365 * year) for year in range(YEARS_OF_PRICES)]
 
     def price_on(self, day: date, first: date) -> Decimal:
-        return cents(self.price * Decimal("1.04") ** self._moved(day, first))
+        return cents(self.price * PRICE_AFTER[self._moved(day, first)])
 
     def cost_on(self, day: date, first: date) -> Decimal | None:
         if self.cost is None:
             return None
-        return (self.cost * Decimal("1.03") ** self._moved(day, first)).quantize(TENTH_OF_A_MILL, ROUND_HALF_UP)
+        return (self.cost * COST_AFTER[self._moved(day, first)]).quantize(TENTH_OF_A_MILL, ROUND_HALF_UP)
 
     def sold_on(self, day: date) -> bool:
         return (

@@ -161,6 +161,7 @@ class ShopOrder:
         value = sum((item.discounted for item in items), NOTHING)
         self._shipping = dice.one((NOTHING, NOTHING, Decimal("9.95"), Decimal("14.50"))) if value else NOTHING
         self._shipping_tax = cents(self._shipping / 11 if included else self._shipping / 10)
+        self._add_up()
         self._head = self._fixed(codes, test, retail)
 
     def _fixed(self, codes: Sequence[str], test: bool, retail: bool) -> Body:
@@ -252,6 +253,7 @@ class ShopOrder:
     def add(self, item: Item) -> Callable[[int], None]:
         def edit(at: int) -> None:
             self.items = [*self.items, item]
+            self._add_up()
 
         return edit
 
@@ -271,7 +273,7 @@ class ShopOrder:
 
     def refund_amount(self, amount: Decimal) -> Callable[[int], None]:
         def give_back(at: int) -> None:
-            left = self._price() - self._refunded
+            left = self._price - self._refunded
             if left > 0:
                 self._note_refund(at, [], min(left, amount))
 
@@ -317,7 +319,7 @@ class ShopOrder:
         if shipping:
             paid += self._shipping if self.included else self._shipping + self._shipping_tax
         if lines:
-            self._note_refund(at, lines, min(paid, self._price() - self._refunded) if self.paid else NOTHING)
+            self._note_refund(at, lines, min(paid, self._price - self._refunded) if self.paid else NOTHING)
 
     def _note_refund(self, at: int, lines: list[Body], amount: Decimal) -> None:
         self._refunded += amount
@@ -331,16 +333,19 @@ class ShopOrder:
         }
         self._refunds = [*self._refunds, refund]
 
-    def _tax(self) -> Decimal:
-        return sum((item.tax for item in self.items), self._shipping_tax)
-
-    def _price(self) -> Decimal:
-        price = sum((item.discounted for item in self.items), self._shipping)
-        return price if self.included else price + self._tax()
+    def _add_up(self) -> None:
+        self._subtotal = sum([item.discounted for item in self.items], NOTHING)
+        self._tax = sum([item.tax for item in self.items], self._shipping_tax)
+        self._price = self._subtotal + self._shipping + (NOTHING if self.included else self._tax)
+        self._totals: Body = {
+            "subtotalPriceSet": bag(self._subtotal),
+            "totalDiscountsSet": bag(sum([item.total for item in self.items], NOTHING) - self._subtotal),
+            "totalShippingPriceSet": bag(self._shipping),
+            "totalTaxSet": bag(self._tax),
+            "totalPriceSet": bag(self._price),
+        }
 
     def _state(self, at: int) -> Body:
-        subtotal = sum((item.discounted for item in self.items), NOTHING)
-        price = self._price()
         status = "UNFULFILLED"
         if self._sent:
             status = "FULFILLED"
@@ -349,7 +354,7 @@ class ShopOrder:
         if not self.paid:
             financial = "VOIDED" if self._cancelled else "PENDING"
         elif self._refunded > 0:
-            financial = "REFUNDED" if self._refunded >= price else "PARTIALLY_REFUNDED"
+            financial = "REFUNDED" if self._refunded >= self._price else "PARTIALLY_REFUNDED"
         else:
             financial = "PAID"
         return {
@@ -360,11 +365,7 @@ class ShopOrder:
             "closedAt": stamp(self._closed) if self._closed is not None else None,
             "displayFinancialStatus": financial,
             "displayFulfillmentStatus": status,
-            "subtotalPriceSet": bag(subtotal),
-            "totalDiscountsSet": bag(sum((item.total - item.discounted for item in self.items), NOTHING)),
-            "totalShippingPriceSet": bag(self._shipping),
-            "totalTaxSet": bag(self._tax()),
-            "totalPriceSet": bag(price),
+            **self._totals,
             "totalRefundedSet": bag(self._refunded),
             "lineItems": [item.body() for item in self.items],
             "fulfillments": self._parcels,
