@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dotenv import dotenv_values
-from pydantic import AliasChoices, Field, SecretStr
+from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -150,6 +150,15 @@ class Settings(BaseSettings):
     """No load goes on while the state folder's disk has less free than this share of it, or than this size."""
 
     accounts: dict[str, dict[str, SecretStr]] = Field(default_factory=dict)
+
+    @field_validator("supabase_db_url", "dagster_db_url")
+    @classmethod
+    def _is_postgresql(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None or not value.get_secret_value():
+            return None
+        if not value.get_secret_value().startswith("postgresql://"):
+            raise ValueError("must be written as postgresql://user:password@host:5432/database")
+        return value
 
     @classmethod
     def settings_customise_sources(

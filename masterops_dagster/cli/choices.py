@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def unknown(kind: str, given: str, known: Iterable[str]) -> BadInput:
     """`unknown business 'telixir': did you mean 'teelixir'? known: …`."""
-    names = list(dict.fromkeys(known))
+    names = list(dict.fromkeys(str(name) for name in known))
     near = get_close_matches(given.lower().replace("-", "_"), names, n=1)
     meant = f": did you mean {near[0]!r}?" if near else ";"
     return BadInput(f"unknown {kind} {given!r}{meant} known: {', '.join(names)}")

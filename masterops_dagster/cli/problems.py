@@ -63,10 +63,13 @@ def described(error: Exception) -> str:
     if not isinstance(error, pydantic.ValidationError):
         return str(error)
     wrong = []
-    for item in error.errors(include_url=False, include_input=False):
+    for item in error.errors(include_url=False):
         field = "_".join(str(part) for part in item["loc"])
-        name = field if field.isupper() else f"MASTEROPS_{field}".upper()
-        wrong.append(f"{name}: {item['msg']}")
+        message = item["msg"].removeprefix("Value error, ")
+        if field.isupper():  # the database URLs and credentials, which are secrets
+            wrong.append(f"{field}: {message}")
+        else:
+            wrong.append(f"MASTEROPS_{field.upper()} is {item['input']!r}: {message}")
     return "settings are wrong: " + "; ".join(wrong)
 
 

@@ -54,7 +54,8 @@ def connect(url: str | None = None, *, autocommit: bool = True, **options: Any) 
     try:
         return psycopg.connect(url, autocommit=autocommit, **given)
     except psycopg.OperationalError as error:
-        raise DatabaseUnavailable(f"no database at {location(url)}: {error}{_advice()}") from error
+        said = " ".join(str(error).split())
+        raise DatabaseUnavailable(f"no database at {location(url)}: {said}{_advice()}") from error
 
 
 def pool(url: str | None = None) -> ConnectionPool[psycopg.Connection[TupleRow]]:

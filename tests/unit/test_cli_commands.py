@@ -48,7 +48,7 @@ def test_an_unknown_business_is_told_with_the_known_ones(tmp_path: Path) -> None
 def test_a_wrong_setting_is_named_in_one_line(tmp_path: Path) -> None:
     done = run("status", state=tmp_path, MASTEROPS_WEBSERVER_PORT="many")
     assert done.returncode == 1
-    assert done.stderr.startswith("masterops: settings are wrong: MASTEROPS_WEBSERVER_PORT: ")
+    assert done.stderr.startswith("masterops: settings are wrong: MASTEROPS_WEBSERVER_PORT is 'many': ")
     assert len(done.stderr.strip().splitlines()) == 1
 
 
