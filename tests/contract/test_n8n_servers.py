@@ -65,6 +65,7 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         server = Server(real.url, real.api_key, real.limited_key)
         for name, kind, data in (("Mail", "smtp", {}), ("Old file server", "ftp", {"host": "x", "port": 21})):
             server.ask("POST", "/credentials", {"name": name, "type": kind, "data": data})
+        server.ask("POST", "/workflows", BLANK)
         yield server
 
 
@@ -311,8 +312,10 @@ def test_an_exported_workflow_is_created_again_changed_tagged_switched_and_delet
     changed = n8n.update_workflow(
         first.id, {**active.model_dump(by_alias=True, mode="json"), "name": "B", "description": "Why"}
     )
-    assert (changed.name, changed.active) == ("B", True)
-    assert changed.version_id != active.version_id
+    assert (changed.name, changed.active, changed.version_id) == ("B", True, active.version_id)
+    nodes = [{**one, "position": [0, 80]} for one in body()["nodes"]]
+    moved = n8n.update_workflow(first.id, {**changed.model_dump(by_alias=True, mode="json"), "nodes": nodes})
+    assert moved.version_id != active.version_id
     assert not n8n.deactivate(first.id).active
     assert not n8n.deactivate(first.id).active
     n8n.delete_workflow(first.id)

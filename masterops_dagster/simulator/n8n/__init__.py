@@ -154,7 +154,9 @@ class N8NStandIn:
                 _check_name(given)
             changed = {**body, **{field: given[field] for field in ("name", "nodes", "connections")}, **_beside(given)}
             changed["settings"] = _kept_settings(given["settings"])
-            changed["versionId"], changed["versionCounter"] = str(uuid4()), body["versionCounter"] + 1
+            changed["versionCounter"] = body["versionCounter"] + 1
+            if (changed["nodes"], changed["connections"]) != (body["nodes"], body["connections"]):
+                changed["versionId"] = str(uuid4())
             changed["updatedAt"] = iso(millis(self._world.now()))
             publishable = not body["active"] or rules.has_trigger(given["nodes"])
             if body["active"] and publishable:
@@ -376,6 +378,8 @@ class N8NStandIn:
     def _expect_execution(self, id: str, missing: str) -> Body:
         if not id.isdecimal() or int(id) < 1:
             raise Refused(400, "The execution ID must be a positive integer")
+        if not self._all("workflows"):
+            raise Refused(404, "Not Found")
         record = self._world.get(self._account.key, "executions", str(int(id)))
         workflow = self._world.get(self._account.key, "workflows", record.body["workflowId"]) if record else None
         if record is None or workflow is None:
