@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 import trustme
+from graphql import GraphQLSchema, build_client_schema
 from psycopg import sql
 from psycopg.rows import TupleRow
 
@@ -18,6 +19,7 @@ from masterops_dagster import settings as settings_module
 from masterops_dagster.businesses import ACCOUNTS
 from masterops_dagster.database import connection, migrations, server
 from masterops_dagster.simulator.world.store import World
+from tests.published_schemas import HOW_TO_GET_IT, shopify_introspection
 from tests.stand_ins import StandIns, start_stand_ins
 
 if TYPE_CHECKING:
@@ -231,3 +233,12 @@ def connected(stand_ins: StandIns, state_dir: Path, monkeypatch: pytest.MonkeyPa
             shutil.copy(stand_ins.world_dir / name, state_dir / "world" / name)
     settings_module.settings.cache_clear()
     return stand_ins
+
+
+@pytest.fixture(scope="session")
+def published_shopify_schema() -> GraphQLSchema:
+    """Shopify's Admin schema as it publishes it; what needs it is left out where neither npm nor the file is there."""
+    introspection = shopify_introspection()
+    if introspection is None:
+        pytest.skip(f"Shopify's published schema isn't here: {HOW_TO_GET_IT}")
+    return build_client_schema(introspection)  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from masterops_dagster.businesses import account
-from masterops_dagster.simulator.limits import Limit, Meter, Policies, Policy, Refusal
+from masterops_dagster.simulator.limits import Bucket, Limit, Meter, Points, Policies, Policy, Refusal
 
 HUBSPOT, TEELIXIR, ELEVATE = account("hubspot"), account("unleashed_teelixir"), account("unleashed_elevate_wholesale")
 
@@ -94,3 +94,40 @@ def test_an_unknown_limit_is_named(tmp_path: Path) -> None:
     path.write_text(json.dumps({"hubspot": {"hourly": 5}}))
     with pytest.raises(ValueError, match="hubspot: unknown hourly"):
         Policies(path).of(HUBSPOT)
+
+
+def test_points_come_back_with_time_and_what_a_query_did_not_need_at_once() -> None:
+    clock = Clock()
+    bucket, points = Bucket(clock), Points(maximum=100, restore=10)
+    assert bucket.take(points, 80)
+    assert not bucket.take(points, 21)
+    assert bucket.available(points) == 20
+    bucket.give_back(50)
+    assert bucket.available(points) == 70
+    clock.now += 1.5
+    assert bucket.available(points) == 85
+    clock.now += 3600
+    assert bucket.available(points) == 100
+
+
+@given(st.lists(st.tuples(st.floats(0, 2), st.integers(1, 50)), min_size=1, max_size=60))
+def test_no_stretch_of_time_takes_more_points_than_the_bucket_held_and_got(calls: list[tuple[float, int]]) -> None:
+    clock = Clock()
+    bucket, points = Bucket(clock), Points(maximum=100, restore=10)
+    taken: list[tuple[float, int]] = []
+    for pause, asked in calls:
+        clock.now += pause
+        if bucket.take(points, asked):
+            taken.append((clock.now, asked))
+    for since, _ in taken:
+        spent = sum(asked for at, asked in taken if at >= since)
+        assert spent <= 100 + 10 * (clock.now - since) + 1e-6
+
+
+def test_the_file_overrides_points(tmp_path: Path) -> None:
+    path = tmp_path / "limits.json"
+    shop = account("shopify_teelixir")
+    assert Policies(path).of(shop).points == Points(2_000, 100)
+    path.write_text(json.dumps({"shopify": {"points": {"maximum": 1_000, "restore": 50}, "deepest_page": 10}}))
+    assert Policies(path).of(shop).points == Points(1_000, 50)
+    assert Policies(path).of(shop).deepest_page == 10
