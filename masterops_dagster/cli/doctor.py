@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from masterops_dagster.sources.origins import Origin
 
 Level = Literal["ok", "note", "wrong"]
-LEAST_FREE_BYTES = 2 * 1024**3
 OPEN_DEAD_LETTERS = (
     "select account, count(*) from ops.dead_letters where status = 'open' group by account order by account"
 )
@@ -89,15 +87,17 @@ def packages(_: Places) -> Iterator[Finding]:
         yield Finding("ok", "packages", f"{len(pinned)} as locked")
 
 
-def disk(where: Places) -> Iterator[Finding]:
-    """Whether there is room."""
-    there = next(folder for folder in (where.state, *where.state.parents) if folder.exists())
-    free = shutil.disk_usage(there).free
-    said = f"{free / 1024**3:.1f} GiB free at {there}"
-    if free < LEAST_FREE_BYTES:
-        yield Finding("wrong", "disk", said, "make room, or set MASTEROPS_STATE_DIR to another disk")
+def disk(_: Places) -> Iterator[Finding]:
+    """Whether there is room for loads."""
+    from masterops_dagster.sources.disk import room
+
+    found = room()
+    if not found.enough:
+        yield Finding("wrong", "disk", str(found), "make room, or set MASTEROPS_STATE_DIR to another disk")
+    elif found.tight:
+        yield Finding("note", "disk", str(found), "make room before they do")
     else:
-        yield Finding("ok", "disk", said)
+        yield Finding("ok", "disk", str(found))
 
 
 def permissions(where: Places) -> Iterator[Finding]:
@@ -153,9 +153,16 @@ def database(where: Places) -> Iterator[Finding]:
     """Whether PostgreSQL answers and has all migrations."""
     from masterops_dagster.database.connection import DatabaseUnavailable, connect, database_url, location
     from masterops_dagster.database.migrations import MigrationError, pending
+    from masterops_dagster.database.server import ServerFailed, require_readable
     from masterops_dagster.sources import deletions, origins
 
     current = settings()
+    if current.embedded_database:
+        try:
+            require_readable(current.postgres_dir.resolve(), bin_dir=current.postgres_bin_dir)
+        except ServerFailed as error:
+            yield Finding("wrong", "database", str(error))
+            return
     try:
         with connect() as connection:
             said = f"PostgreSQL {connection.info.server_version // 10000} at {location(database_url())}"

@@ -20,6 +20,7 @@ from masterops_dagster.cli.processes import Places, places, programs, simulated_
 from masterops_dagster.cli.running import dagster
 from masterops_dagster.cli.supervision import Supervisor
 from masterops_dagster.settings import settings
+from masterops_dagster.sources.disk import Room, room
 
 if TYPE_CHECKING:
     from masterops_dagster.sources.deletions import HeldDeletions
@@ -74,6 +75,7 @@ class Status:
     services: tuple[Service, ...]
     runs: tuple[Run, ...]
     data: tuple[Data, ...]
+    disk: Room
     problems: tuple[str, ...]
 
     @property
@@ -100,6 +102,9 @@ def collect(where: Places) -> Status:
             data = ages()
         except ConnectionError as error:
             problems.append(str(error))
+    disk = room()
+    if running and not disk.enough:
+        problems.append(f"no room for loads: {disk}")
     return Status(
         running=running,
         env=current.env,
@@ -108,6 +113,7 @@ def collect(where: Places) -> Status:
         services=tuple(services),
         runs=tuple(runs),
         data=tuple(data),
+        disk=disk,
         problems=tuple(problems),
     )
 
@@ -217,6 +223,8 @@ def _print(status: Status) -> None:
     for account in status.data:
         for one in account.held_back:
             console.print(f"\n[red]{one.said}: `masterops refresh --accept-deletions`, or mend the system[/]")
+    if status.disk.tight:
+        console.print(f"\n[yellow]the disk gets full:[/] {status.disk}", highlight=False)
     console.print(
         f"\n{status.env}, business time {status.business_time.astimezone():%Y-%m-%d %H:%M %Z}", highlight=False
     )

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, TypeVar, Unpack
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import httpx
@@ -115,6 +116,10 @@ class Supabase(Connector):
         pages = self.rows(of, columns=["id"]) if name == TABLES else self.read(resource)
         for page in pages:
             yield [item["name" if name == BUCKETS else "id"] for item in page.items]
+
+    def identity(self) -> str:
+        """The project's address: each project has one of its own, and refuses the keys of others."""
+        return f"project {urlsplit(self.base_url).netloc.lower()}"
 
     # ---- REST
 

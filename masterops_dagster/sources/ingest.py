@@ -25,7 +25,7 @@ from masterops_dagster.connectors.telemetry import TelemetrySink
 from masterops_dagster.database.budget import PostgresBudget
 from masterops_dagster.database.connection import database_url
 from masterops_dagster.settings import settings
-from masterops_dagster.sources import dlt_load, ledger, origins
+from masterops_dagster.sources import disk, dlt_load, ledger, origins
 from masterops_dagster.sources.catalogue import partitioned, stream, streams_of
 from masterops_dagster.sources.deletions import DeletionGuard
 from masterops_dagster.sources.errors import LoadProblem
@@ -220,16 +220,18 @@ class _Ingestion:
         before = self.reader.requests
         reading = Reading(family, self.reader, self.spool, self._deliver)
         try:
+            disk.require_room()
             if self._is_read(parent):
                 reading.read(
                     self._announced(family, self.reader.read(parent.resource, **self._arguments(parent, since)))
                 )
-        except ConnectorError as error:
+            spooled = self.spool.finish(family.streams)
+        except (ConnectorError, disk.DiskFull) as error:
             self.spool.discard(family.streams)
             self._fail(family, error, before)
         else:
             self.loads[parent.name].requests += self.reader.requests - before
-            yield family, self.spool.finish(family.streams)
+            yield family, spooled
 
     def _is_read(self, parent: Stream) -> bool:
         """A sweep of a stream with a cursor reads keys only; streams without one are read whole each time."""
@@ -269,6 +271,7 @@ class _Ingestion:
         seen, told = 0, 0
         for page in pages:
             yield page
+            disk.require_room(self.spool.size)
             seen += len(page.items)
             if seen - told >= 10_000:
                 told = seen
@@ -283,11 +286,14 @@ class _Ingestion:
         """Merges all families in one dlt run; if that fails each in its own, so that one can't block another."""
         try:
             self._merge([spooled for _, of_family in read for spooled in of_family])
+        except disk.DiskFull as error:
+            for family, _ in read:
+                self._fail(family, error, self.reader.requests)
         except dlt_load.LoadFailed as error:
             for family, spooled in read:
                 try:
                     self._merge(spooled)
-                except dlt_load.LoadFailed as own_error:
+                except (dlt_load.LoadFailed, disk.DiskFull) as own_error:
                     self._fail(family, own_error, self.reader.requests)
                 else:
                     yield family
@@ -298,6 +304,7 @@ class _Ingestion:
     def _merge(self, files: Sequence[Spooled]) -> None:
         if not files:
             return
+        disk.require_room(sum(spooled.path.stat().st_size for spooled in files))
         load_id = dlt_load.load(self.account, database_url(), files)
         for spooled in files:
             load = self.loads[spooled.stream.name]
@@ -328,7 +335,7 @@ class _Ingestion:
         try:
             if self.window.kind != "backfill":
                 self._reconcile(family)
-        except (ConnectorError, dlt_load.LoadFailed) as error:
+        except (ConnectorError, dlt_load.LoadFailed, disk.DiskFull) as error:
             self._fail(family, error, before)
             return
         self.loads[family.parent.name].requests += self.reader.requests - before
