@@ -251,7 +251,11 @@ class N8N(Connector):
         return self._model(Workflow, "create workflow", "POST", "/workflows", json=deployable(workflow))
 
     def update_workflow(self, workflow_id: str, workflow: Mapping[str, object]) -> Workflow:
-        """Replaces what is in a workflow; see `deployable`. Raises `NotFound`, `Rejected`."""
+        """Replaces what is in a workflow; see `deployable`. Raises `NotFound`, `Rejected`.
+
+        If it is active and can't be published in its new form (no trigger, say), n8n refuses and saves it as a draft
+        all the same: the old form goes on running.
+        """
         body = deployable(workflow)
         if isinstance(description := workflow.get("description"), str):
             body["description"] = description

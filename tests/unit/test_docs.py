@@ -69,8 +69,8 @@ def test_every_command_exists_and_has_the_options_that_are_named(page: Path) -> 
 
 @every_page
 def test_every_target_of_make_exists(page: Path) -> None:
-    targets = set(re.findall(r"^([a-z]+):", (PROJECT_ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert set(re.findall(r"(?:^ {4}|`)make ([a-z]+)", code(page), re.MULTILINE)) <= targets
+    targets = set(re.findall(r"^([a-z0-9-]+):", (PROJECT_ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"(?:^ {4}|`)make ([a-z0-9-]+)", code(page), re.MULTILINE)) <= targets
 
 
 @every_page
