@@ -222,7 +222,7 @@ class BigCommerce(Connector):
     def _orders(
         self, modified_since: datetime | None, created_from: datetime | None, created_to: datetime | None
     ) -> Iterator[Page]:
-        """Whole pages of orders; while the shipments of some are under way, the next page is read."""
+        """Whole pages of orders, their shipments asked for in parallel."""
         params: dict[str, str] = dict(LINES)
         wanted: Callable[[Record], bool] = lambda order: True  # noqa: E731
         if modified_since is not None:
@@ -234,15 +234,10 @@ class BigCommerce(Connector):
                 params["min_date_created"] = wire_moment(created_from)
             if created_to is not None:
                 params["max_date_created"] = wire_moment(created_to)
-        orders = (
-            order
-            for page in self._order_pages("list orders", params)
-            for order in map(_readable, page)
-            if wanted(order)
-        )
-        complete = self.in_order(self._with_parts, orders)
-        while found := list(islice(complete, self.page_size)):
-            yield Page(found)
+        for page in self._order_pages("list orders", params):
+            orders = [order for order in map(_readable, page) if wanted(order)]
+            if orders:
+                yield Page(list(self.in_order(self._with_parts, orders)))
 
     def _order_pages(self, operation: str, params: Mapping[str, str]) -> Iterator[list[Record]]:
         """Each page begins behind the last id of the one before."""
