@@ -66,7 +66,8 @@ def misbehave(
 ) -> None:
     """Let a simulated system answer badly, until it is calmed.
 
-    Kinds: rate_limit, server_error, latency, reset, malformed, html, php_warning, clock_skew, partial_batch.
+    Kinds: rate_limit, server_error, latency, reset, malformed, html, php_warning, clock_skew, partial_batch,
+    throttled.
     """
     from masterops_dagster.simulator.world import faults
 

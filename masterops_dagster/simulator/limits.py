@@ -204,5 +204,6 @@ class Bucket:
 
     def _restore(self, points: Points) -> None:
         now = self.clock()
-        self._missing = max(0.0, self._missing - (now - self._at) * points.restore)
+        missing = self._missing - (now - self._at) * points.restore
+        self._missing = min(max(0.0, missing), points.maximum)
         self._at = now

@@ -654,6 +654,8 @@ def _checkout(number: int, at: int, items: list[Item], who: Buyer | None) -> Bod
         described = item.body()
         line = {name: described[name] for name in ("title", "variantTitle", "sku", "quantity", "product", "variant")}
         line["id"] = gid("AbandonedCheckoutLineItem", number * 100 + item.place)
+        line["originalUnitPriceSet"] = described["originalUnitPriceSet"]
+        line["originalTotalPriceSet"] = described["originalTotalSet"]
         line["discountedTotalPriceSet"] = described["discountedTotalSet"]
         lines.append(line)
     return {
