@@ -205,4 +205,4 @@ def test_every_account_that_is_read_can_say_whose_it_is() -> None:
 
     connectors = {connector.system: connector for connector in registry.AnyConnector.__args__}
     assert {of.system for of in ACCOUNTS if streams_of(of)} <= connectors.keys()
-    assert [name for name, one in connectors.items() if name != "supabase" and not hasattr(one, "identity")] == []
+    assert [name for name, one in connectors.items() if not hasattr(one, "identity")] == []
