@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from masterops_dagster.simulator.world.importer import ImportRefused, import_history
+from masterops_dagster.simulator.world.importer import HISTORIES, ImportRefused, import_history
 from masterops_dagster.simulator.world.records import Query
 from masterops_dagster.simulator.world.store import World
 from masterops_dagster.simulator.world.truth import Grain, truth_periods
@@ -46,7 +46,7 @@ def bring_in(world: World, text: str | bytes, business: str = "red_hill_fresh") 
     import_history(world, file, business)
 
 
-@pytest.mark.parametrize("business", ["red_hill_fresh", "elevate_wholesale"])
+@pytest.mark.parametrize("business", ["red_hill_fresh", "elevate_wholesale", "buy_organics_online"])
 def test_a_real_history_gives_the_figures_that_are_known_of_it(world: World, business: str) -> None:
     bring_in(world, gzip.decompress(SUPERSTORE.read_bytes()), business)
     known: dict[tuple[Grain, date], dict[str, str]] = {
@@ -233,8 +233,42 @@ def test_times_with_and_without_a_zone_are_understood(world: World) -> None:
     assert dates["D"] == ("2026-03-01T23:00:00", "2026-03-01T23:00:00")
 
 
-def test_a_business_without_a_connected_shop_is_told_so(world: World) -> None:
-    with pytest.raises(ImportRefused, match="Buy Organics Online has no shop system that is connected yet"):
-        bring_in(world, HEADER + GOOD, "buy_organics_online")
+def test_a_business_that_is_not_known_is_refused(world: World) -> None:
     with pytest.raises(KeyError, match="unknown business"):
         bring_in(world, HEADER + GOOD, "acme")
+
+
+def test_a_business_without_a_system_to_fill_is_told_so(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(HISTORIES, "bigcommerce")
+    with pytest.raises(ImportRefused, match="Buy Organics Online has no system that an order history can be put into"):
+        bring_in(world, HEADER + GOOD, "buy_organics_online")
+
+
+def test_what_the_store_of_an_imported_business_had_goes_too(world: World) -> None:
+    account = "shopify_elevate_wholesale"
+    resources = ("orders", "customers", "products", "abandoned_checkouts", "inventory_levels")
+    assert all(world.count(account, resource) for resource in resources)
+    bring_in(world, HEADER + GOOD, "elevate_wholesale")
+    later = World.open(world.directory, now=lambda: NOW + timedelta(days=90))
+    assert [later.count(account, resource) for resource in resources] == [0] * 5
+    assert later.count("shopify_teelixir", "orders") > world.count("shopify_teelixir", "orders")
+    later.close()
+
+
+def test_a_bigcommerce_store_holds_a_history_in_its_own_words(world: World) -> None:
+    account = "bigcommerce_buy_organics_online"
+    rows = "".join(
+        GOOD.replace("A-1", status).replace("completed", status)
+        for status in ("completed", "processing", "cancelled", "refunded")
+    )
+    bring_in(world, HEADER + rows + GOOD.replace("A-1", "guest").replace("a@example.com", ""), "buy_organics_online")
+    orders = {body["external_id"]: body for body in (record.body for record in world.scan(account, "orders"))}
+    states = {"completed": 10, "processing": 2, "cancelled": 5, "refunded": 4, "guest": 10}
+    assert {number: body["status_id"] for number, body in orders.items()} == states
+    assert orders["completed"]["date_created"] == "Sun, 01 Mar 2026 13:00:00 +0000"
+    assert orders["completed"]["products"][0]["cost_price_ex_tax"] == "3.0000"
+    assert orders["guest"]["customer_id"] == 0 < orders["completed"]["customer_id"]
+    (refund,) = (record.body for record in world.scan(account, "refunds"))
+    assert (refund["total_amount"], refund["total_tax"]) == (11.0, 1.0)
+    assert world.count(account, "customers") == world.count(account, "products") == 1
+    assert world.count(account, "inventory") == 0
