@@ -134,6 +134,7 @@ class BigCommerce(Connector):
             **options,
         )
         self.page_size = page_size
+        self._window_ms = round(window.seconds * 1000)
 
     # ---- what ingest reads
 
@@ -441,19 +442,23 @@ class BigCommerce(Connector):
         return Explanation(detail, kind=kind, scope=WINDOW_NAME, retry_after=wait)
 
     def limit_news(self, headers: httpx.Headers) -> Iterable[LimitNews]:
-        """The store's quota, counted down to the window of ours; other apps of the store use it up as well."""
+        """The store's quota and what is left of it; other apps of the store use it up as well.
+
+        Should the store's window be longer than the budget's, the quota counts for a part of it only.
+        """
         numbers = {
             name: int(value)
             for name in ("Requests-Left", "Requests-Quota", "Time-Window-Ms", "Time-Reset-Ms")
             if (value := headers.get(f"X-Rate-Limit-{name}", "")).isdecimal()
         }
-        quota, window_ms = numbers.get("Requests-Quota"), numbers.get("Time-Window-Ms") or 30_000
+        own_ms = self._window_ms
+        quota, window_ms = numbers.get("Requests-Quota"), numbers.get("Time-Window-Ms") or own_ms
         reset = numbers.get("Time-Reset-Ms")
         if quota:
             yield LimitNews(
                 WINDOW_NAME,
-                limit=max(1, quota * 30_000 // window_ms),
-                remaining=numbers.get("Requests-Left") if window_ms == 30_000 else None,
+                limit=max(1, quota * own_ms // max(own_ms, window_ms)),
+                remaining=numbers.get("Requests-Left") if window_ms == own_ms else None,
                 reset_after=reset / 1000 if reset is not None else None,
             )
 

@@ -292,7 +292,7 @@ class TestCustomers(BigCommerceContract):
         self, api: BigCommerceApi, server: ScriptedServer, connector: BigCommerce
     ) -> None:
         self.fill(api, self.page_size)
-        server.api = self.limited(api, left=0)
+        server.api = self.limited(api, left=0, window=1000)
         self.read(connector)
         self.read(connector)
         assert server.seen[1].at - server.seen[0].at >= 0.4

@@ -7,6 +7,8 @@ from pydantic import SecretStr
 
 from masterops_dagster.businesses import ACCOUNTS, Account
 from masterops_dagster.connectors.auth import BearerToken, OAuthRefresh
+from masterops_dagster.connectors.bigcommerce import BigCommerce
+from masterops_dagster.connectors.budget import Window
 from masterops_dagster.connectors.hubspot import HubSpot
 from masterops_dagster.connectors.n8n import N8N
 from masterops_dagster.connectors.registry import open_connector, process_budget
@@ -23,7 +25,14 @@ def access(account: Account, names: tuple[str, ...], base_url: str = "https://ex
 
 @pytest.mark.parametrize("account", ACCOUNTS, ids=lambda account: account.key)
 def test_every_account_has_a_connector(account: Account) -> None:
-    kinds = {"hubspot": HubSpot, "n8n": N8N, "supabase": Supabase, "unleashed": Unleashed, "woocommerce": WooCommerce}
+    kinds = {
+        "bigcommerce": BigCommerce,
+        "hubspot": HubSpot,
+        "n8n": N8N,
+        "supabase": Supabase,
+        "unleashed": Unleashed,
+        "woocommerce": WooCommerce,
+    }
     for names in CREDENTIALS[account.system]:
         with open_connector(access(account, names), Settings()) as connector:
             assert type(connector) is kinds[account.system]
@@ -40,6 +49,10 @@ def test_the_limits_are_settings() -> None:
     shop = access(Account("woocommerce", "red_hill_fresh"), ("consumer_key", "consumer_secret"))
     with open_connector(shop, settings) as woocommerce:
         assert [(window.limit, window.seconds) for window in woocommerce.windows] == [(3, 1.0)]
+    store = access(Account("bigcommerce", "buy_organics_online"), ("store_hash", "access_token"))
+    with open_connector(store, Settings(bigcommerce_requests_per_30_seconds=11)) as bigcommerce:
+        assert isinstance(bigcommerce, BigCommerce)
+        assert bigcommerce.windows == (Window("30s", 11, 30.0),)
 
 
 def test_patience_is_a_setting() -> None:
