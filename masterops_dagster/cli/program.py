@@ -11,6 +11,7 @@ import sys
 from typing import NoReturn
 
 from masterops_dagster.cli.left_overs import end, left_overs
+from masterops_dagster.cli.made_of import remember
 from masterops_dagster.cli.processes import PROGRAM_VARIABLE, arguments, base_environment, places
 from masterops_dagster.settings import PROJECT_ROOT, settings
 
@@ -25,6 +26,7 @@ def become(name: str) -> NoReturn:
 
         run_foreground(settings().postgres_dir.resolve(), bin_dir=settings().postgres_bin_dir)
     end(left_overs(where.state, program=name))
+    remember(where, name)
     if name != "world":
         from masterops_dagster.database.connection import dagster_url
 

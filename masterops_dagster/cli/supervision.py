@@ -157,6 +157,17 @@ class Supervisor:
         if state.state not in ("RUNNING", "STARTING", "BACKOFF"):
             self._call("startProcess", name, False)
 
+    def stop_program(self, name: str, patience: float = 90.0) -> None:
+        """Stops a program, which then stays stopped. Raises `Problem` if it won't end."""
+        state = self.state(name)
+        if state is not None and state.state in ("RUNNING", "STARTING"):
+            self._call("stopProcess", name, False)
+        deadline = time.monotonic() + patience
+        while (state := self.state(name)) is not None and state.pid is not None:
+            if time.monotonic() > deadline:
+                raise Problem(f"{name} (process {state.pid}) does not stop: run `masterops down`, then `make up`")
+            time.sleep(0.1)
+
     def knows(self, programs: Sequence[Program]) -> bool:
         """Whether it was started with just these programs."""
         return {state.name for state in self.states()} == {program.name for program in programs}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import date
 from types import FrameType
@@ -20,6 +20,7 @@ from rich.console import Console
 from masterops_dagster.cli import lock, ports
 from masterops_dagster.cli.dagster_client import ACTIVE, Dagster, DagsterRefused, Run
 from masterops_dagster.cli.left_overs import left_overs
+from masterops_dagster.cli.made_of import outdated
 from masterops_dagster.cli.manifest import ensure_manifest
 from masterops_dagster.cli.ports import Ports
 from masterops_dagster.cli.problems import Problem, RunFailed
@@ -41,6 +42,8 @@ HISTORY_JOB = "history"
 REFRESH_SCHEDULE = "hourly_refresh"
 START_PATIENCE = 180.0
 """Seconds that a program may take to answer; a cold disk and a busy machine included."""
+RUN_PATIENCE = 900.0
+"""How long `up` waits for runs to end before it puts new code in their place."""
 LIVES = 3
 """How often a program may die while it is waited for."""
 
@@ -118,6 +121,9 @@ def bring_up(view: View, where: Places, supervisor: Supervisor, scale: float | N
         undo.callback(stop, view, supervisor)
         supervisor.start(wanted)
     start = _Starter(view, where, supervisor, kept, {program.name: program for program in wanted})
+    old = [] if fresh else outdated(where, wanted)
+    if old:
+        make_way(view, where, supervisor, old)
     if current.embedded_database:
         from masterops_dagster.database import server
 
@@ -136,6 +142,8 @@ def bring_up(view: View, where: Places, supervisor: Supervisor, scale: float | N
     start.launch("daemon")
     with Dagster(f"http://{ports.HOST}:{kept['webserver']}") as dagster:
         start.wait("webserver", dagster.answers)
+        if old:
+            dagster.reload("masterops")
         await_definitions(dagster)
         start.wait("daemon", lambda: not dagster.unhealthy_daemons())
         first_load(view, dagster, nothing_ran=fresh)
@@ -162,6 +170,41 @@ def require_the_rest() -> None:
         migrations.pending(database_url())
     if current.env != "local":
         dagster_url()
+
+
+def make_way(view: View, where: Places, supervisor: Supervisor, old: Sequence[str]) -> None:
+    """Stops the running programs whose code has changed, once no run goes on; raises `Problem` if one goes on and on.
+
+    The daemon is stopped first, so that no other run begins: those that are queued stay so until it is back.
+    """
+    view.say(f"new code: {', '.join(old)} {'starts' if len(old) == 1 else 'start'} anew")
+    if "code-server" in old:
+        with view.doing("reading the dbt project"):
+            ensure_manifest()
+        supervisor.stop_program("daemon")
+        try:
+            await_runs(view, where, supervisor)
+        except BaseException:
+            supervisor.start_program("daemon")
+            raise
+    write_dagster_home(where)
+    for name in old:
+        supervisor.stop_program(name)
+
+
+def await_runs(view: View, where: Places, supervisor: Supervisor) -> None:
+    """Until no run goes on any more. Without code server or webserver none can."""
+    states = {state.name: state.running for state in supervisor.states()}
+    if not (states.get("code-server") and states.get("webserver")):
+        return
+    deadline = time.monotonic() + RUN_PATIENCE
+    with Dagster(f"http://{ports.HOST}:{Ports(where.ports)['webserver']}") as dagster:
+        while dagster.answers() and (active := dagster.runs(statuses=ACTIVE, limit=20)):
+            names = ", ".join(f"{run.job} {run.run_id[:8]}" for run in active)
+            if time.monotonic() > deadline:
+                raise Problem(f"{names} still runs on the code before; `make up` again once it has ended")
+            view.activity(f"waiting for {names} to end")
+            time.sleep(1)
 
 
 def prepare_database(view: View) -> None:

@@ -7,7 +7,9 @@ file is gone, and a new one dated before a landed one. On top of that, a landed 
 from __future__ import annotations
 
 import itertools
+import random
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +25,19 @@ MIGRATIONS = PROJECT_ROOT / "supabase" / "migrations"
 FILE_NAME = re.compile(r"(?P<version>\d{14})_(?P<name>.+)\.sql")
 OLDEST_POSTGRES = 15
 
+TABLE_WAIT = "3s"
+"""How long a migration waits for a table that others use: while it waits, whoever else wants it waits behind it."""
+PATIENCE = 300.0
+"""How long in all: in between, others get their turn."""
+LONGEST_TRANSACTIONS = """
+select application_name, round(extract(epoch from clock_timestamp() - xact_start))
+from pg_stat_activity
+where datname = current_database() and pid <> pg_backend_pid() and xact_start is not null
+order by xact_start limit 3
+"""
+
 LOCK = "select pg_advisory_xact_lock(hashtextextended('masterops migrations', 0))"
+SET_TABLE_WAIT = "select set_config('lock_timeout', %s, true)"
 CREATE_HISTORY = (
     "create schema if not exists supabase_migrations",
     "create table if not exists supabase_migrations.schema_migrations (version text not null primary key)",
@@ -44,6 +58,10 @@ class MigrationError(RuntimeError):
     """The migrations can't be applied; the message names the file and says what to do."""
 
 
+class TableInUse(MigrationError):
+    """Somebody else works with a table that a migration wants for itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class Migration:
     """One file. `version` is its 14 digits; `statements` are as the Supabase CLI would record them."""
@@ -54,17 +72,19 @@ class Migration:
     statements: tuple[str, ...]
 
 
-def migrate(url: str | None = None, directory: Path = MIGRATIONS) -> list[Migration]:
+def migrate(url: str | None = None, directory: Path = MIGRATIONS, *, patience: float = PATIENCE) -> list[Migration]:
     """Applies what is pending, each migration in a transaction of its own, and returns what was applied.
 
-    Two runners at once are safe: one waits, and then finds nothing to do. Raises `MigrationError`, with everything up
-    to the failed migration landed and nothing of it.
+    Two runners at once are safe: one waits, and then finds nothing to do. So is one while others work on the database:
+    a migration that finds a table in use lets go after `TABLE_WAIT` and tries again, up to `patience` seconds, so that
+    nobody waits behind it for long. Raises `MigrationError`, with everything up to the failed migration landed and
+    nothing of it.
     """
     files = read(directory)
     applied = []
     with connect(url, application_name="masterops migrate", prepare_threshold=None) as connection:
         _require_supported(connection)
-        while (landed := _apply_next(connection, files)) is not None:
+        while (landed := _apply_patiently(connection, files, time.monotonic() + patience)) is not None:
             applied.append(landed)
     return applied
 
@@ -92,6 +112,26 @@ def read(directory: Path) -> list[Migration]:
     return migrations
 
 
+def _apply_patiently(
+    connection: psycopg.Connection[TupleRow], files: Sequence[Migration], deadline: float
+) -> Migration | None:
+    while True:
+        try:
+            return _apply_next(connection, files)
+        except TableInUse as error:
+            if time.monotonic() > deadline:
+                raise MigrationError(
+                    f"{error}; in transactions are: {_busy(connection)}. Nothing of it landed"
+                ) from error
+            time.sleep(random.uniform(0.5, 2.0))  # noqa: S311 -- not for secrets
+
+
+def _busy(connection: psycopg.Connection[TupleRow]) -> str:
+    """Who is in a transaction, and for how long."""
+    found = connection.execute(LONGEST_TRANSACTIONS).fetchall()
+    return ", ".join(f"{name or 'somebody'} for {seconds} s" for name, seconds in found) or "none"
+
+
 def _apply_next(connection: psycopg.Connection[TupleRow], files: Sequence[Migration]) -> Migration | None:
     with connection.transaction():
         connection.execute(LOCK)
@@ -104,9 +144,12 @@ def _apply_next(connection: psycopg.Connection[TupleRow], files: Sequence[Migrat
             except psycopg.errors.InsufficientPrivilege as error:
                 raise MigrationError(f"migrations can't be recorded: {_said(error)}") from error
         migration = todo[0]
+        connection.execute(SET_TABLE_WAIT, [TABLE_WAIT])
         for number, statement in enumerate(migration.statements, start=1):
             try:
                 connection.execute(statement.encode())
+            except psycopg.errors.LockNotAvailable as error:
+                raise TableInUse(f"{migration.path.name} waits for a table that is in use all the time") from error
             except psycopg.Error as error:
                 raise MigrationError(_failure(migration, number, statement, error)) from error
         connection.execute(RECORD, [migration.version, migration.name, list(migration.statements)])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 
 import psycopg
 import pytest
 from psycopg import sql
 
-from masterops_dagster.database import server
+from masterops_dagster.database import migrations, server
 from masterops_dagster.database.connection import connect
 from masterops_dagster.database.migrations import MIGRATIONS, MigrationError, migrate, pending, read
 
@@ -77,6 +78,44 @@ def test_two_runners_at_once_apply_each_migration_once(empty_database_url: str, 
     for runner in runners:
         runner.join()
     assert sorted(landed) == ["first", "second"]
+
+
+def test_a_migration_waits_for_a_table_in_use_without_making_others_wait_for_long(
+    empty_database_url: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrations, "TABLE_WAIT", "200ms")
+    migrate(empty_database_url, folder)
+    (folder / "20260103000000_third.sql").write_text("alter table thing add column more text;")
+    waits: list[float] = []
+    with connect(empty_database_url) as load, connect(empty_database_url) as reader:
+        with load.transaction():
+            load.execute("insert into thing (id) values (2)")
+            migrator = threading.Thread(target=migrate, args=(empty_database_url, folder))
+            migrator.start()
+            until = time.monotonic() + 1.5
+            while time.monotonic() < until:
+                begun = time.monotonic()
+                reader.execute("select count(*) from thing")
+                waits.append(time.monotonic() - begun)
+                time.sleep(0.02)
+            assert pending(empty_database_url, folder) != []
+        migrator.join(20)
+    assert 0.1 < max(waits) < 1.0
+    assert pending(empty_database_url, folder) == []
+    assert rows(empty_database_url, "select id, more from thing order by id") == [(1, None), (2, None)]
+
+
+def test_a_table_that_is_never_free_is_told_with_who_has_it(
+    empty_database_url: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrations, "TABLE_WAIT", "50ms")
+    migrate(empty_database_url, folder)
+    (folder / "20260103000000_third.sql").write_text("create table new (); alter table thing add column more text;")
+    with connect(empty_database_url, application_name="masterops-load-shop") as load, load.transaction():
+        load.execute("insert into thing (id) values (2)")
+        with pytest.raises(MigrationError, match=r"third\.sql .*masterops-load-shop for \d+ s"):
+            migrate(empty_database_url, folder, patience=0.2)
+    assert rows(empty_database_url, "select to_regclass('new')") == [(None,)]
 
 
 def test_a_landed_migration_that_was_edited_is_refused(empty_database_url: str, folder: Path) -> None:
