@@ -226,6 +226,7 @@ def stand_ins_over_tls(small_world: Path, tmp_path_factory: pytest.TempPathFacto
 def connected(stand_ins: StandIns, state_dir: Path, monkeypatch: pytest.MonkeyPatch) -> StandIns:
     """Settings lead to the stand-ins, at a pace that suits a test."""
     monkeypatch.setenv("MASTEROPS_WOOCOMMERCE_REQUESTS_PER_SECOND", "1000")
+    monkeypatch.setenv("MASTEROPS_N8N_REQUESTS_PER_SECOND", "1000")
     monkeypatch.setenv("MASTEROPS_HUBSPOT_SEARCH_REQUESTS_PER_SECOND", "1000")
     (state_dir / "world").mkdir(exist_ok=True)
     for name in ("endpoints.json", "clock.json"):

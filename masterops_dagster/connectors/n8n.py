@@ -43,7 +43,6 @@ LISTS = ("workflows", "tags", "credentials")
 """What goes by offset."""
 
 Status = Literal["canceled", "crashed", "error", "new", "running", "success", "unknown", "waiting"]
-UNFINISHED = frozenset({"new", "running", "waiting", "unknown"})
 ENDED_UNSTARTED: tuple[Status, ...] = ("canceled", "crashed")
 """How an execution may end that never began; it has no `startedAt` then."""
 
@@ -164,10 +163,10 @@ class N8N(Connector):
         for params, wanted in lists:
             for page in self._list(EXECUTIONS, params):
                 items = [_dated(item) for item in page if wanted(item)]
-                starts = [_moment(item.get("startedAt")) for item in items if item.get("status") in UNFINISHED]
+                starts = [_moment(item.get("startedAt")) for item in items if _under_way(item)]
                 settled_until = min((start for start in (*starts, settled_until) if start), default=None)
                 fresh = [item for item in items if _state(item) not in under_way]
-                under_way.update(_state(item) for item in fresh if item.get("status") in UNFINISHED)
+                under_way.update(_state(item) for item in fresh if _under_way(item))
                 made_good.update(item["retryOf"] for item in fresh if item.get("retryOf") and item.get("finished"))
                 if fresh:
                     yield Page(fresh)
@@ -444,6 +443,12 @@ def _dated(execution: Record) -> Record:
 
 def _state(execution: Record) -> tuple[object, object]:
     return execution.get("id"), execution.get("status")
+
+
+def _under_way(execution: Record) -> bool:
+    """Whether it may yet end; one whose status n8n lost may have ended long ago."""
+    status = execution.get("status")
+    return status in {"new", "running", "waiting"} or (status == "unknown" and execution.get("stoppedAt") is None)
 
 
 def _any(_: Record) -> bool:

@@ -157,7 +157,11 @@ class TestExecutions(N8NContract):
         assert [page.settled_until for page in pages if page.settled_until] == [datetime(2026, 3, 4, tzinfo=UTC)]
 
     def test_a_read_without_anything_under_way_holds_no_cursor_back(self, api: Any, connector: N8N) -> None:
-        api.rows[:] = [self.execution(3, "success", 10, 11), self.execution(5, "new", None)]
+        api.rows[:] = [
+            self.execution(1, "unknown", 10, 11),
+            self.execution(3, "success", 10, 11),
+            self.execution(5, "new", None),
+        ]
         _, pages = self.live(connector)
         assert {page.settled_until for page in pages} == {None}
 
@@ -246,7 +250,10 @@ class TestExecutions(N8NContract):
 
 class TestLists(N8NContract):
     resource = "workflows"
-    test_a_full_load_runs_at_the_limit_and_draws_no_429 = None  # takes seconds, and is shown for executions
+    # These wait for seconds, and are shown for executions.
+    test_a_full_load_runs_at_the_limit_and_draws_no_429 = None
+    test_a_429_with_a_hint_is_waited_for_as_long_as_it_says = None
+    test_a_503_with_a_hint_is_waited_for_as_long_as_it_says = None
 
     def row(self, number: int, **fields: object) -> dict[str, Any]:
         return {
