@@ -240,9 +240,9 @@ from lines
 }
 
 SALES = {
-    f"{account.key}.{stream.name}": _SALES[f"{account.system}.{stream.name}"].format(
-        table=f"{account.schema}.{stream.name}", of_whom=OF_WHOM[account.key]
-    ).replace("% ", "%% ")
+    f"{account.key}.{stream.name}": _SALES[f"{account.system}.{stream.name}"]
+    .format(table=f"{account.schema}.{stream.name}", of_whom=OF_WHOM[account.key])
+    .replace("% ", "%% ")
     for account in ACCOUNTS
     if account.key in OF_WHOM
     for stream in streams_of(account)

@@ -8,9 +8,13 @@ whole pass brings nothing new. Rows may come twice; whoever stores them merges b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from array import array
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from masterops_dagster.connectors.base import Page, Record
 from masterops_dagster.connectors.errors import ConnectorError
@@ -50,7 +54,7 @@ def numbered_pages(
     goes and another comes between the same two requests, the total shows nothing; reconciliation finds what that hid.
     Raises `never_at_rest()` when rows are still missing after `PASSES` passes.
     """
-    seen: set[int] = set()
+    seen = _Seen()
     expected = 0
     some_went = False
     for number in range(PASSES):
@@ -60,16 +64,49 @@ def numbered_pages(
             total = page.total or 0
             some_went = some_went or total < last_total
             last_total, expected = total, max(expected, total)
-            keys = {hash(key(item)) for item in page.items}
-            if keys - seen:
+            if seen.add([hash(key(item)) for item in page.items]):
                 found_new = True
-                seen |= keys
                 yield Page(page.items, page.total)
             if number > 0 and not some_went and len(seen) >= expected:
                 return
+        seen.end_pass()
         if (number > 0 and not found_new) or (not some_went and len(seen) >= expected):
             return
     raise never_at_rest()
+
+
+class _Seen:
+    """Which rows have come, by the hashes of their keys: eight bytes a row, since a list may have millions."""
+
+    def __init__(self) -> None:
+        self._first_pass: array[int] | None = array("q")
+        self._known: NDArray[np.int64] = np.empty(0, np.int64)
+        """Sorted: what had come when the first pass was over."""
+        self._later: set[int] = set()
+
+    def add(self, keys: Sequence[int]) -> bool:
+        """Whether there are new ones among them; in the first pass, all are taken for new."""
+        if self._first_pass is not None:
+            self._first_pass.extend(keys)
+            return bool(keys)
+        places = np.searchsorted(self._known, np.array(keys, np.int64))
+        new = {
+            key
+            for key, place in zip(keys, places, strict=True)
+            if place == len(self._known) or self._known[place] != key
+        }
+        found = bool(new - self._later)
+        self._later |= new
+        return found
+
+    def end_pass(self) -> None:
+        """After the first pass it is counted what came."""
+        if self._first_pass is not None:
+            self._known = np.unique(np.frombuffer(self._first_pass, np.int64))
+            self._first_pass = None
+
+    def __len__(self) -> int:
+        return len(self._known) + len(self._later)
 
 
 def _one_pass(fetch: Callable[[int], NumberedPage], in_order: InOrder, page_size: int) -> Iterator[NumberedPage]:

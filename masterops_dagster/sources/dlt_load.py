@@ -118,7 +118,8 @@ def _resource(spooled: Spooled) -> DltResource:
     import dlt
 
     def rows() -> Iterator[Any]:
-        yield dlt.mark.with_file_import(str(spooled.path), "parquet", spooled.rows)
+        for path in spooled.paths:
+            yield dlt.mark.with_file_import(str(path), "parquet")
 
     stream = spooled.stream
     return dlt.resource(

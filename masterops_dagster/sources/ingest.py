@@ -304,7 +304,7 @@ class _Ingestion:
     def _merge(self, files: Sequence[Spooled]) -> None:
         if not files:
             return
-        disk.require_room(sum(spooled.path.stat().st_size for spooled in files))
+        disk.require_room(sum(path.stat().st_size for spooled in files for path in spooled.paths))
         load_id = dlt_load.load(self.account, database_url(), files)
         for spooled in files:
             load = self.loads[spooled.stream.name]

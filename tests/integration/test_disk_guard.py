@@ -85,7 +85,7 @@ def test_what_is_read_is_not_loaded_where_it_would_not_fit(
 
 
 def test_a_disk_that_is_full_while_rows_are_written_is_told_as_such(shop: InMemorySystem) -> None:
-    spooled = settings().state_dir / "dlt" / "spool" / SHOP.key / "customers.parquet"
+    spooled = settings().state_dir / "dlt" / "spool" / SHOP.key / "customers.0.parquet"
     shop.before_page = lambda number: None if spooled.is_symlink() else spooled.symlink_to("/dev/full")
     with pytest.raises(IngestFailed, match="the disk is full"):
         ingest(SHOP, ["customers"], reader=shop)
