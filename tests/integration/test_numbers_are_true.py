@@ -30,7 +30,7 @@ from tests.refreshing import Platform
 from tests.truth_and_kpis import ONLY_OURS, Comparison
 
 ELEVATE, FRESH = "unleashed_elevate_wholesale", "woocommerce_red_hill_fresh"
-SELLERS = ("group", "teelixir", "elevate_wholesale", "red_hill_fresh")
+SELLERS = ("group", "teelixir", "elevate_wholesale", "buy_organics_online", "red_hill_fresh")
 
 RawRows = dict[str, tuple[int, datetime | None]]
 """By key: the load that a row came with, and the business date by which a backfill finds it, if one can."""
@@ -93,7 +93,7 @@ def test_figures_stand_beside_those_of_the_earlier_periods(compared: Comparison)
                 for since, until in zip(earlier, ends, strict=True)
             ]
             assert found == tuple(sums), (business, kpi, grain, start)
-    assert added_up == 4 * 4 * 4, "businesses with the group x KPIs x grains"
+    assert added_up == len(SELLERS) * 4 * 4, "businesses with the group x KPIs x grains"
 
 
 def test_a_backfill_mends_what_is_wrong_in_its_days_and_touches_nothing_else(

@@ -1,4 +1,4 @@
-{{ config(materialized='ephemeral') }}
+{{ config(materialized='view') }}
 
 with
 
@@ -50,7 +50,8 @@ unleashed as (
         coalesce(unleashed_stock.on_hand, 0) as on_hand,
         coalesce(unleashed_stock.available, 0) as available,
         unleashed_stock.average_cost,
-        coalesce(unleashed_products.is_sellable and not unleashed_products.is_obsolete, false) as is_sellable
+        coalesce(unleashed_products.is_sellable and not unleashed_products.is_obsolete, false) as is_sellable,
+        unleashed_stock.load_id
     from unleashed_stock
     left join unleashed_products
         on unleashed_stock.account = unleashed_products.account
@@ -70,7 +71,8 @@ bigcommerce as (
         coalesce(stock.on_hand, 0) as on_hand,
         coalesce(stock.available, 0) as available,
         stock.unit_cost as average_cost,
-        coalesce(products.is_visible and variants.is_purchasable, false) as is_sellable
+        coalesce(products.is_visible and variants.is_purchasable, false) as is_sellable,
+        stock.load_id
     from bigcommerce_stock as stock
     left join bigcommerce_products as products
         on stock.account = products.account
@@ -96,7 +98,8 @@ woocommerce as (
         on_hand,
         on_hand as available,
         average_cost,
-        coalesce(product_status = 'publish', false) as is_sellable
+        coalesce(product_status = 'publish', false) as is_sellable,
+        load_id
     from woocommerce_stock
     where is_stock_managed and on_hand is not null
 
