@@ -6,12 +6,13 @@ import pytest
 from pydantic import SecretStr
 
 from masterops_dagster.businesses import ACCOUNTS, Account
-from masterops_dagster.connectors.auth import BearerToken, OAuthRefresh
+from masterops_dagster.connectors.auth import BearerToken, ClientCredentials, HeaderKey, OAuthRefresh
 from masterops_dagster.connectors.bigcommerce import BigCommerce
-from masterops_dagster.connectors.budget import Window
+from masterops_dagster.connectors.budget import Bucket, Window
 from masterops_dagster.connectors.hubspot import HubSpot
 from masterops_dagster.connectors.n8n import N8N
 from masterops_dagster.connectors.registry import open_connector, process_budget
+from masterops_dagster.connectors.shopify import Shopify
 from masterops_dagster.connectors.supabase import Supabase
 from masterops_dagster.connectors.unleashed import Unleashed
 from masterops_dagster.connectors.woocommerce import WooCommerce
@@ -29,6 +30,7 @@ def test_every_account_has_a_connector(account: Account) -> None:
         "bigcommerce": BigCommerce,
         "hubspot": HubSpot,
         "n8n": N8N,
+        "shopify": Shopify,
         "supabase": Supabase,
         "unleashed": Unleashed,
         "woocommerce": WooCommerce,
@@ -53,6 +55,18 @@ def test_the_limits_are_settings() -> None:
     with open_connector(store, Settings(bigcommerce_requests_per_30_seconds=11)) as bigcommerce:
         assert isinstance(bigcommerce, BigCommerce)
         assert bigcommerce.windows == (Window("30s", 11, 30.0),)
+
+
+def test_shopify_takes_a_token_or_an_apps_own_credentials() -> None:
+    from masterops_dagster.connectors.registry import _shopify_auth
+
+    account = Account("shopify", "teelixir")
+    assert isinstance(_shopify_auth(access(account, ("base_url", "access_token", "client_secret"))), HeaderKey)
+    assert isinstance(_shopify_auth(access(account, ("base_url", "client_id", "client_secret"))), ClientCredentials)
+    with open_connector(access(account, ("base_url", "access_token")), Settings(shopify_points_per_second=7)) as store:
+        (bucket,) = store.windows
+        assert isinstance(bucket, Bucket)
+        assert (bucket.limit, bucket.per_second) == (140, 7.0)
 
 
 def test_patience_is_a_setting() -> None:
