@@ -483,6 +483,31 @@ def test_the_shop_says_who_it_is(each_store: Store) -> None:
     assert each_store.endpoint["base_url"].rpartition("/")[2].replace("_", "-") in shop["myshopifyDomain"]
 
 
+def test_tags_that_are_added_stay_and_show_as_an_update(stand_ins: StandIns, store: Store) -> None:
+    [order] = store.data("{ orders(first: 1) { nodes { id tags updatedAt refunds { id } } } }")["orders"]["nodes"]
+    text = """mutation Add($id: ID!, $tags: [String!]!) { tagsAdd(id: $id, tags: $tags) {
+        node { id ... on Order { tags } } userErrors { field message } } }"""
+    added = store.data(text, id=order["id"], tags=["checked", "checked", "to pack"])["tagsAdd"]
+    assert added == {"node": {"id": order["id"], "tags": [*order["tags"], "checked", "to pack"]}, "userErrors": []}
+    since = f"updated_at:>'{order['updatedAt']}' id:{order['id'].rpartition('/')[2]}"
+    [row] = store.rows(ORDERS, first=5, sort="UPDATED_AT", query=since)
+    assert row["tags"] == added["node"]["tags"]
+    missing = store.data(text, id="gid://shopify/Order/1", tags=["x"])["tagsAdd"]
+    assert (missing["node"], missing["userErrors"][0]["field"]) == (None, ["id"])
+
+
+def test_a_customers_name_is_known_though_the_order_holds_the_id_alone(stand_ins: StandIns, store: Store) -> None:
+    rows = store.data("{ orders(first: 50) { nodes { customer { id displayName note createdAt } } } }")["orders"][
+        "nodes"
+    ]
+    world = stand_ins.world()
+    for customer in filter(None, (row["customer"] for row in rows)):
+        known = world.get(RETAIL, "customers", customer["id"])
+        assert known is not None
+        assert customer["createdAt"] == known.body["createdAt"]
+        assert customer["displayName"].startswith(known.body["firstName"])
+
+
 # ---- points
 
 COSTS = [

@@ -1,7 +1,7 @@
 """Shopify's stand-in: one store's Admin GraphQL API, with its points, its tokens and its bulk operations.
 
-What isn't simulated: access by scopes (all are granted), webhooks, mutations of the store's data, and the differences
-between API versions, which all answer by one schema.
+What isn't simulated: access by scopes (all are granted), webhooks, mutations other than tags and bulk operations, and
+the differences between API versions, which all answer by one schema.
 """
 
 from __future__ import annotations
@@ -162,6 +162,8 @@ class ShopifyStandIn:
                 return self._bulk.get(arguments["id"])
             case "bulkOperations":
                 return self._bulk.all(arguments)
+            case "tagsAdd":
+                return data.add_tags(arguments["id"], arguments["tags"])
             case "bulkOperationRunQuery":
                 return self._bulk.run(arguments)
             case "bulkOperationCancel":

@@ -8,6 +8,8 @@ failed. Results go after seven days of business time.
 from __future__ import annotations
 
 import itertools
+import logging
+import re
 import secrets
 import threading
 from collections.abc import Iterator, Mapping
@@ -27,11 +29,14 @@ from masterops_dagster.simulator.shopify.execution import Compiler, Found, NullI
 from masterops_dagster.simulator.world.records import Body
 from masterops_dagster.simulator.world.store import World
 
+log = logging.getLogger("masterops.simulator")
+
 MOST_CONNECTIONS = 5
 MOST_NESTED = 2
 MOST_AT_ONCE = 5
 KEPT = timedelta(days=7)
 FIRST_NUMBER = 7_300_000_000_001
+INTERNAL_ERROR: str | None = "INTERNAL_SERVER_ERROR"
 UNFINISHED = ("CREATED", "RUNNING", "CANCELING")
 TOGETHER = 100
 """How many root objects are written before their children, unless these are grouped."""
@@ -129,7 +134,8 @@ class BulkOperations:
 
     def all(self, arguments: Mapping[str, Any]) -> list[Body]:
         """The newest last; `query` may ask for a status."""
-        wanted = str(arguments.get("query") or "").partition("status:")[2].strip("'\" ").upper()
+        status = re.search(r"status:['\"]?(\w+)", arguments.get("query") or "")
+        wanted = status[1].upper() if status else ""
         with self._lock:
             return [self._body(one) for one in self._known().values() if not wanted or one.status == wanted]
 
@@ -150,7 +156,7 @@ class BulkOperations:
                 operation = Operation(**msgspec.json.decode(path.read_bytes()))
                 self._operations[operation.number] = operation
                 if operation.status in UNFINISHED:
-                    self._end(operation, "FAILED", "INTERNAL_SERVER_ERROR")
+                    self._end(operation, "FAILED", INTERNAL_ERROR)
         return self._operations
 
     def _find(self, id: str) -> Operation | None:
@@ -192,16 +198,17 @@ class BulkOperations:
             if operation.status == "CREATED":
                 operation.status = "RUNNING"
         path = self._directory / f"{operation.result}.jsonl"
+        outcome, error = "FAILED", INTERNAL_ERROR
         try:
             with path.open("wb") as file:
                 complete = self._write(Writer(file, operation))
                 operation.fileSize = file.tell()
-        except (QueryError, NullInNonNull, OSError):
+            outcome, error = "COMPLETED" if complete else "CANCELED", None
+        except (QueryError, NullInNonNull) as failure:
+            log.warning("bulk operation %s of %s failed: %s", operation.number, self._account.key, failure)
+        finally:
             with self._lock:
-                self._end(operation, "FAILED", "INTERNAL_SERVER_ERROR")
-            return
-        with self._lock:
-            self._end(operation, "COMPLETED" if complete else "CANCELED")
+                self._end(operation, outcome, error)
 
     def _write(self, writer: Writer) -> bool:
         """False if it was cancelled meanwhile."""

@@ -11,6 +11,7 @@ from typing import Any
 from masterops_dagster.businesses import BUSINESSES, Account
 from masterops_dagster.simulator.shopify.errors import QueryError
 from masterops_dagster.simulator.shopify.execution import Slice, connection, cursor_content, cursor_of
+from masterops_dagster.simulator.shopify.fields import WITHOUT_CODES, variants
 from masterops_dagster.simulator.shopify.schema import CANDIDATE, STABLE, UNSTABLE
 from masterops_dagster.simulator.shopify.search import Fields, Test, search
 from masterops_dagster.simulator.world.records import Body, Order, Query, Record, millis, moment
@@ -69,14 +70,8 @@ class Collection:
     derive: Callable[[Body], Iterable[Body]] | None = None
 
 
-def _variants(product: Body) -> Iterator[Body]:
-    own = {name: value for name, value in product.items() if name != "variants"}
-    for variant in product.get("variants", ()):
-        yield {**variant, "product": own}
-
-
 def _inventory_items(product: Body) -> Iterator[Body]:
-    for variant in _variants(product):
+    for variant in variants(product):
         yield {**variant["inventoryItem"], "variant": variant}
 
 
@@ -156,7 +151,7 @@ COLLECTIONS: Mapping[str, Collection] = {
             words=("title", "sku", "barcode"),
         ),
         {"ID": "number"},
-        _variants,
+        variants,
     ),
     "inventoryItems": Collection(
         "products",
@@ -195,7 +190,12 @@ BY_TYPE = {
 }
 """The root connection that an object of a type can be found in by its id."""
 
+TAGGED = ("orders", "customers", "products")
+
 KINDS = {name: kind for kind, name in BY_TYPE.items()}
+
+REFERENCES = frozenset(BY_TYPE)
+"""Types of which other bodies hold a part."""
 
 
 class Data:
@@ -276,6 +276,20 @@ class Data:
         if id is not None:
             return self.object("Location", id)
         return next((body for _, _, body in self._rows("locations", {}, "ID", False, None)), None)
+
+    def add_tags(self, id: str, tags: list[str]) -> Body:
+        """The payload of `tagsAdd`: the object has the tags from now on."""
+        name = BY_TYPE.get(id.split("/")[3]) if id.count("/") == 4 else None
+        record = self._world.get(self._account.key, COLLECTIONS[name].resource, id) if name in TAGGED else None
+        if name is None or record is None:
+            return {"node": None, "userErrors": [{"field": ["id"], "message": "Object does not exist"}]}
+        known = {tag.casefold() for tag in record.body["tags"]}
+        given = dict.fromkeys(tag.strip() for each in tags for tag in each.split(",") if tag.strip())
+        if more := [tag for tag in given if tag.casefold() not in known]:
+            changed = self._now().strftime("%Y-%m-%dT%H:%M:%SZ")
+            body = {**record.body, "tags": [*record.body["tags"], *more], "updatedAt": changed}
+            self._world.put(self._account.key, COLLECTIONS[name].resource, id, body, business_at=record.business_at)
+        return {"node": self.object(KINDS[name], id), "userErrors": []}
 
     def complete(self, type_name: str, body: Body) -> Body:
         """The whole object, where another's body holds only a part of it."""
@@ -405,104 +419,3 @@ def _linked(order: Body) -> Body:
         for line in order.get("lineItems", ()):
             line[WITHOUT_CODES] = line.get(WITHOUT_CODES) or line.get("originalTotalSet")
     return order
-
-
-WITHOUT_CODES = "discountedTotalSet(withCodeDiscounts: false)"
-
-
-# ---- fields that no body holds as such
-
-
-def _money(name: str) -> Callable[[Body, Mapping[str, Any]], Any]:
-    """A deprecated amount without currency: that of the bag of the same name."""
-    return lambda body, arguments: ((body.get(f"{name}Set") or {}).get("shopMoney") or {}).get("amount")
-
-
-def _discounted(body: Body, arguments: Mapping[str, Any]) -> Any:
-    with_codes = body.get("discountedTotalSet")
-    return with_codes if arguments.get("withCodeDiscounts") else body.get(WITHOUT_CODES) or with_codes
-
-
-def _quantities(body: Body, arguments: Mapping[str, Any]) -> list[Body]:
-    held = body["quantities"]
-    return [
-        {
-            "id": f"gid://shopify/InventoryQuantity/{str(body['id']).rpartition('/')[2]}&name={name}",
-            "name": name,
-            "quantity": held[name],
-            "updatedAt": body.get("updatedAt"),
-        }
-        for name in arguments["names"]
-        if name in held
-    ]
-
-
-def _variant_name(body: Body, arguments: Mapping[str, Any]) -> str:
-    title, own = (body.get("product") or {}).get("title", ""), body.get("title", "")
-    return title if own == "Default Title" else f"{title} - {own}"
-
-
-def _customer_name(body: Body, arguments: Mapping[str, Any]) -> str:
-    email = (body.get("defaultEmailAddress") or {}).get("emailAddress")
-    return " ".join(filter(None, (body.get("firstName"), body.get("lastName")))) or email or ""
-
-
-def _percentage(body: Body, arguments: Mapping[str, Any]) -> Any:
-    return None if body.get("rate") is None else round(body["rate"] * 100, 4)
-
-
-def _legacy_id(body: Body, arguments: Mapping[str, Any]) -> str:
-    return str(body["id"]).partition("?")[0].rpartition("/")[2]
-
-
-Derive = Callable[[Body, Mapping[str, Any]], Any]
-
-
-def derived_fields(data: Data) -> dict[tuple[str, str], Derive]:
-    """The derived fields, by type and name."""
-    fields: dict[tuple[str, str], Derive] = {
-        ("MoneyBag", "presentmentMoney"): lambda body, _: body.get("presentmentMoney") or body["shopMoney"],
-        ("TaxLine", "price"): _money("price"),
-        ("TaxLine", "ratePercentage"): lambda body, _: (
-            None if body.get("rate") is None else round(body["rate"] * 100, 4)
-        ),
-        ("Order", "closed"): lambda body, _: body.get("closedAt") is not None,
-        ("Order", "discountCode"): lambda body, _: next(iter(body.get("discountCodes") or ()), None),
-        ("Order", "totalPrice"): _money("totalPrice"),
-        ("Order", "purchasingEntity"): lambda body, _: body.get("purchasingEntity") or body.get("customer"),
-        ("LineItem", "name"): lambda body, _: " - ".join(filter(None, (body.get("title"), body.get("variantTitle")))),
-        ("LineItem", "discountedTotal"): _money("discountedTotal"),
-        ("LineItem", "discountedTotalSet"): _discounted,
-        ("Customer", "displayName"): _customer_name,
-        ("Customer", "email"): lambda body, _: (body.get("defaultEmailAddress") or {}).get("emailAddress"),
-        ("Customer", "phone"): lambda body, _: (body.get("defaultPhoneNumber") or {}).get("phoneNumber"),
-        ("Product", "variantsCount"): lambda body, _: {"count": len(body["variants"]), "precision": "EXACT"},
-        ("Product", "variants"): lambda body, _: list(_variants(body)),
-        ("ProductVariant", "displayName"): _variant_name,
-        ("InventoryItem", "inventoryLevels"): lambda body, _: data.levels(body["id"]),
-        ("InventoryItem", "inventoryLevel"): lambda body, arguments: next(
-            (level for level in data.levels(body["id"]) if level["location"]["id"] == arguments["locationId"]), None
-        ),
-        ("InventoryLevel", "quantities"): _quantities,
-    }
-    for name in (
-        "Order",
-        "Fulfillment",
-        "Refund",
-        "Customer",
-        "Product",
-        "ProductVariant",
-        "InventoryItem",
-        "Location",
-    ):
-        fields[name, "legacyResourceId"] = _legacy_id
-    return fields
-
-
-WITH_LEGACY_ID = (
-    *("Order", "Fulfillment", "Refund", "Customer"),
-    *("Product", "ProductVariant", "InventoryItem", "Location"),
-)
-
-REFERENCES: frozenset[str] = frozenset(BY_TYPE)
-"""Types of which other bodies hold a part."""

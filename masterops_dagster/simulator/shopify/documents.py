@@ -24,9 +24,10 @@ from graphql.execution.collect_fields import collect_fields
 from graphql.execution.values import get_variable_values
 
 from masterops_dagster.simulator.shopify import cost
-from masterops_dagster.simulator.shopify.data import REFERENCES, Data, derived_fields
+from masterops_dagster.simulator.shopify.data import REFERENCES, Data
 from masterops_dagster.simulator.shopify.errors import QueryError
 from masterops_dagster.simulator.shopify.execution import Compiler, NullInNonNull, Sink, graphql_error
+from masterops_dagster.simulator.shopify.fields import derived_fields
 from masterops_dagster.simulator.shopify.schema import admin_schema
 from masterops_dagster.simulator.world.records import Body
 
@@ -170,7 +171,7 @@ def prepare(
     coerced = get_variable_values(schema, operation.variable_definitions or (), dict(variables))
     if isinstance(coerced, list):
         raise Invalid([{**graphql_error(error), "extensions": {"code": "INVALID_VARIABLE"}} for error in coerced])
-    compiler = Compiler(schema, found.fragments, coerced, derived_fields(data), data.complete, REFERENCES, sink)
+    compiler = Compiler(schema, found.fragments, coerced, derived_fields(data.levels), data.complete, REFERENCES, sink)
     root = schema.mutation_type if operation.operation is OperationType.MUTATION else schema.query_type
     if root is None or operation.operation is OperationType.SUBSCRIPTION:
         raise Invalid([{"message": "Schema is not configured for subscriptions"}])

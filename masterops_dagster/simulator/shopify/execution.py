@@ -13,7 +13,7 @@ import binascii
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from graphql import (
     FieldNode,
@@ -44,6 +44,15 @@ Path = tuple[Any, ...] | None
 
 Project = Callable[[Any, Path], Any]
 Derive = Callable[[Body, Mapping[str, Any]], Any]
+
+
+class Derived(NamedTuple):
+    """A field that no body holds as such: how it follows from a body and arguments, and the keys that this takes."""
+
+    of: Derive
+    needs: tuple[str, ...] = ()
+
+
 Complete = Callable[[str, Body], Body]
 """The whole object of that type that a body names, which may hold no more than its id."""
 
@@ -75,7 +84,7 @@ class Compiler:
     schema: GraphQLSchema
     fragments: dict[str, FragmentDefinitionNode]
     variables: dict[str, Any]
-    derived: Mapping[tuple[str, str], Derive]
+    derived: Mapping[tuple[str, str], Derived]
     complete: Complete
     references: frozenset[str]
     sink: Sink | None = None
@@ -196,7 +205,7 @@ class Compiler:
         """A dict of what is selected, from a body of that type."""
         entries: list[tuple[str, str, Derive | None, Mapping[str, Any], Project | None, bool]] = []
         connections: list[tuple[str, Derive | None, Mapping[str, Any], Project]] = []
-        needed = set()
+        needed: set[str] = set()
         type_name = named.name
         constants: dict[str, str] = {}
         for key, below in self.fields_of(named, nodes).items():
@@ -207,9 +216,9 @@ class Compiler:
                 continue
             definition = named.fields[name]
             arguments = self.arguments(definition, below[0])
-            derive = self.derived.get((type_name, name))
-            if derive is None:
-                needed.add(name)
+            derived = self.derived.get((type_name, name))
+            derive = None if derived is None else derived.of
+            needed.update((name,) if derived is None else derived.needs)
             connection = get_named_type(definition.type)
             if self.sink is not None and connection.name.endswith("Connection"):
                 each = self.object(*self.nodes_of(connection, below))

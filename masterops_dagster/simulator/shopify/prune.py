@@ -22,7 +22,7 @@ KEPT: Mapping[str, str] = {
     "QueryRoot": """abandonedCheckouts abandonedCheckoutsCount bulkOperation bulkOperations currentAppInstallation
         customer customers customersCount inventoryItem inventoryItems location locations locationsCount node nodes
         order orders ordersCount product products productsCount productVariants publicApiVersions shop""",
-    "Mutation": "bulkOperationCancel bulkOperationRunQuery",
+    "Mutation": "bulkOperationCancel bulkOperationRunQuery tagsAdd",
     "Order": """billingAddress cancelReason cancelledAt closed closedAt createdAt currencyCode customer discountCode
         discountCodes displayFinancialStatus displayFulfillmentStatus email fulfillments id legacyResourceId lineItems
         name note phone poNumber processedAt purchasingEntity refunds shippingAddress sourceName subtotalPriceSet tags
