@@ -26,7 +26,7 @@ Body = dict[str, Any]
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     directory = tmp_path_factory.mktemp("stores")
-    World.open(directory, scale=0.4, now=lambda: NOW).close()
+    World.open(directory, scale=0.25, now=lambda: NOW).close()
     opened = World(directory, lambda: NOW, exact=True)
     yield opened
     opened.close()
@@ -207,7 +207,7 @@ def test_refunds_of_lines_stand_beside_credit_notes_of_their_copies(
 
 
 def test_the_crm_keeps_the_numbers_of_the_stores_customers(world: World) -> None:
-    for business, least in (("teelixir", 400), ("elevate_wholesale", 20)):
+    for business, least in (("teelixir", 250), ("elevate_wholesale", 15)):
         customers = {body["legacyResourceId"]: body for body in bodies(world, f"shopify_{business}", "customers")}
         known = 0
         for body in bodies(world, "hubspot", "contacts"):
@@ -311,14 +311,14 @@ def test_copies_are_missing_doubled_misnamed_and_outlive_their_order(
 def test_a_deleted_order_is_deleted_in_unleashed_too(world: World, copies: dict[str, dict[str, list[Body]]]) -> None:
     there = {record.id for record in world.scan("shopify_teelixir", "orders")}
     gone = [r.body["name"] for r in world.ever("shopify_teelixir", "orders") if r.id not in there]
-    assert len(gone) > 3
+    assert len(gone) > 1
     assert {o["OrderStatus"] for name in gone for o in copies["teelixir"].get(name, [])} == {"Deleted"}
 
 
 def test_customers_are_without_an_email_or_correct_it(world: World) -> None:
     customers = bodies(world, "shopify_teelixir", "customers")
     assert sum(body["defaultEmailAddress"] is None for body in customers) > 5
-    assert sum(body["updatedAt"] > body["createdAt"] for body in customers) > 20
+    assert sum(body["updatedAt"] > body["createdAt"] for body in customers) > 10
     assert any(body["defaultPhoneNumber"] is None for body in customers)
 
 

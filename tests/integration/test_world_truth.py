@@ -39,7 +39,7 @@ def emptied(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("emptied")
     world = World.open(directory, scale=0.01, now=lambda: NOW)
     (directory / "nothing.csv").write_text(HEADER + LONG_AGO)
-    for business in ("teelixir", "elevate_wholesale", "red_hill_fresh"):
+    for business in ("teelixir", "elevate_wholesale", "buy_organics_online", "red_hill_fresh"):
         import_history(world, directory / "nothing.csv", business)
     for object_type in ("contacts", "deals"):
         for record in list(world.scan("hubspot", object_type)):
