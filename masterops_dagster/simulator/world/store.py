@@ -21,6 +21,8 @@ The interface for the HTTP side (paths, signatures and limits are its own busine
   date that `startDate`/`endDate` filter by (OrderDate, InvoiceDate, CreditDate, AdjustmentDate; else CreatedOn).
 - Shopify: orders, customers, products, locations, abandoned_checkouts, inventory_levels; id = gid, every connection a
   plain list; `business_at` is `createdAt`. Moments are whole seconds.
+- BigCommerce: orders (with `products` and `shipments` in them; an archived one needs `archived=True`), refunds (parent =
+  order id), customers (with addresses), products (with variants), inventory; id = str(number). Stock is the day's.
 - WooCommerce: orders, refunds (parent = order id), customers, products, `products/variations` (parent = product id);
   id = str(number). Moments are whole seconds. A product's stock is that of the Melbourne day.
 - n8n: workflows (with all that is in them, and `pauses`, which the API doesn't show), executions (`number` = int(id);
