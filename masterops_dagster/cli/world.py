@@ -28,8 +28,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-ORDERS = {"unleashed": "SalesOrders", "woocommerce": "orders"}
-"""The resource that holds the orders of each kind of selling system."""
+ORDERS = {"unleashed": "SalesOrders", "bigcommerce": "orders", "woocommerce": "orders"}
+"""The resource that holds a business's orders; Unleashed has copies of those of the Shopify stores."""
 
 
 @app.command("new-day")
