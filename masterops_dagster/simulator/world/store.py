@@ -21,8 +21,8 @@ The interface for the HTTP side (paths, signatures and limits are its own busine
   date that `startDate`/`endDate` filter by (OrderDate, InvoiceDate, CreditDate, AdjustmentDate; else CreatedOn).
 - Shopify: orders, customers, products, locations, abandoned_checkouts, inventory_levels; id = gid, every connection a
   plain list; `business_at` is `createdAt`. Moments are whole seconds.
-- BigCommerce: orders (with `products` and `shipments` in them; an archived one needs `archived=True`), refunds (parent =
-  order id), customers (with addresses), products (with variants), inventory; id = str(number). Stock is the day's.
+- BigCommerce: orders (`products` and `shipments` are in them; an archived one needs `archived=True`), refunds (parent
+  = order id), customers (with addresses), products (with variants), inventory; id = str(number). Stock is the day's.
 - WooCommerce: orders, refunds (parent = order id), customers, products, `products/variations` (parent = product id);
   id = str(number). Moments are whole seconds. A product's stock is that of the Melbourne day.
 - n8n: workflows (with all that is in them, and `pauses`, which the API doesn't show), executions (`number` = int(id);
@@ -307,8 +307,17 @@ class World:
 
     def get(self, account: str, resource: str, id: str, *, archived: bool | None = False) -> Record | None:
         """The record as it can be seen now, or None."""
-        found = self.page(account, resource, Query(ids=(id,), archived=archived), limit=1).records
-        return found[0] if found else None
+        if resource in stock.SNAPSHOTS:
+            found = self.page(account, resource, Query(ids=(id,), archived=archived), limit=1).records
+            return found[0] if found else None
+        at = self._ready()
+        row = self._connection.execute(
+            f"""select {RECORD_COLUMNS} from records
+            where collection = ? and id = ? and visible_from <= ? and visible_to > ?
+                and (? is null or archived = ?)""",  # noqa: S608 names of our own
+            (self._collection(account, resource), id, at, at, archived, archived),
+        ).fetchone()
+        return self._record(account, resource, row, at) if row is not None else None
 
     def scan(self, account: str, resource: str, query: Query | None = None) -> Iterator[Record]:
         """All that the query finds, row by row, as of one moment."""
