@@ -485,7 +485,11 @@ class TestShopify(ConnectorContract):
         api.answers["InventoryLevels"] = lambda variables: {"data": {"inventoryItems": _connection([item])}}
         (page,) = connector.read("inventory_levels")
         assert page.items == [
-            {**level, "quantities": {"available": 3}, "item": {"id": "I", "sku": "A", "tracked": True}}
+            {
+                "location": level["location"],
+                "quantities": {"available": 3},
+                "item": {"id": "I", "sku": "A", "tracked": True},
+            }
         ]
         assert list(connector.keys("inventory_levels")) == [[("I", "L")]]
 

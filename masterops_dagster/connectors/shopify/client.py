@@ -424,8 +424,10 @@ def _refund_line(refund: Record, line: Record) -> Record:
 
 
 def _levels(item: Record) -> Iterator[Record]:
-    """An item's levels as records, with quantities by name."""
+    """An item's levels as records, with quantities by name; item and location are their key, not an id."""
     own = {name: value for name, value in item.items() if name != "inventoryLevels"}
-    for level in _items(item, "inventoryLevels"):
+    for whole in _items(item, "inventoryLevels"):
+        level = {name: value for name, value in whole.items() if name != "id"}
         counted = _items(level, "quantities")
-        yield {**level, "item": own, "quantities": {str(one.get("name")): one.get("quantity") for one in counted}}
+        quantities = {str(one.get("name")): one.get("quantity") for one in counted}
+        yield {**level, "item": own, "quantities": quantities}
