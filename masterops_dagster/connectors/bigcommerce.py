@@ -13,8 +13,9 @@ Facts from BigCommerce's documentation (bigcommerce/docs, `reference/*.yml` and 
 - Inventory has no costs: these come from the variants. A cost of 0 is one that nobody entered.
 - Customers are written ten at a time (413 beyond), at most three such requests at once; addresses not with them.
 - Errors are `[{"status", "message"}]` from v2, `{"status", "title", "type", "errors"}` from v3.
-- Webhooks aren't signed: a hook sends the headers that were set on it, and says only which object changed, so that the
-  receiver compares a header of its own and asks the API for the object.
+- Webhooks bear no documented signature: a hook sends the headers that were set on it and says only which object
+  changed, so that a receiver compares a header of its own and asks the API for the object. Third parties describe
+  signatures, each under another header's name (?).
 No public word on: whether an archived order is listed or counted (here neither is relied on: `is_deleted` is a column,
 and a key sweep finds what is no longer listed).
 """
