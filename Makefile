@@ -28,7 +28,7 @@ test: setup ## the tests, on two cores
 chaos: setup ## the long fault tests
 	@exec $(BIN)/pytest -m chaos $(ARGS)
 
-contract-n8n: setup ## the connector and the stand-in against a real n8n; needs npm, installs 2.4 GB into the user's cache
+contract-n8n: setup ## the connector and the stand-in against a real n8n; needs npm, installs 3 GB into the user's cache
 	@exec $(BIN)/pytest -m "real_n8n or not real_n8n" --timeout 1800 tests/contract/test_n8n_servers.py $(ARGS)
 
 lint: setup ## style and layers

@@ -3,7 +3,7 @@
     with running(database_url, folder) as n8n:
         n8n.url, n8n.api_key
 
-The first use installs 2.4 GB into the user's cache, which takes minutes; later ones start in less than one. n8n 2 wants
+The first use installs 3 GB into the user's cache, which takes minutes; later ones start in less than one. n8n 2 wants
 Node 24, which npm carries as a package; its SQLite driver needs a compiler, PostgreSQL none.
 """
 
