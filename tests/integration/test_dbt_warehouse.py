@@ -26,7 +26,7 @@ from psycopg.rows import TupleRow
 from typer.testing import CliRunner
 
 from masterops_dagster import settings as settings_module
-from masterops_dagster.businesses import ACCOUNTS, account
+from masterops_dagster.businesses import ACCOUNTS, BUSINESSES, account
 from masterops_dagster.cli.main import app
 from masterops_dagster.database import connection, dbt
 from masterops_dagster.reporting.kpis import Kpi, read_ages, read_definitions, read_kpis
@@ -34,13 +34,15 @@ from masterops_dagster.sources import raw_tables
 from masterops_dagster.sources.catalogue import streams_of
 
 MELBOURNE = ZoneInfo("Australia/Melbourne")
-STORE = "shopify_teelixir"
+STORE, TRADE_STORE, GROCERIES = "shopify_teelixir", "shopify_elevate_wholesale", "bigcommerce_buy_organics_online"
 TEELIXIR, ELEVATE, FRESH = "unleashed_teelixir", "unleashed_elevate_wholesale", "woocommerce_red_hill_fresh"
 NOW = datetime(2026, 3, 31, 12, tzinfo=MELBOURNE)
 ANNA = uuid.UUID(int=1)
 """Buys at Teelixir, at Elevate Wholesale and at Red Hill Fresh."""
 BEN = uuid.UUID(int=2)
 """Buys at Red Hill Fresh, without an account."""
+SISTER, CAFE, DORA = (uuid.UUID(int=n) for n in (3, 4, 5))
+"""Elevate Wholesale as Teelixir's customer; a company in Elevate's store; a customer of Buy Organics Online."""
 
 
 Line = tuple[int, str, str | None]
@@ -139,6 +141,33 @@ class Warehouse:
                 _parent_version=own.get("date_modified_at", when),
             )
 
+    def store_order(
+        self, account_key: str, name: str, when: datetime, *lines: tuple[int, str, str], **own: object
+    ) -> None:
+        """A Shopify order of (quantity, total, GST) lines, the GST included in it unless it is said otherwise."""
+        goods, tax = (sum((Decimal(line[place]) for line in lines), Decimal(0)) for place in (1, 2))
+        included = own.get("taxes_included", True)
+        order = {
+            "name": f"#{name}",
+            "created_at": when,
+            "updated_at": when,
+            "taxes_included": included,
+            "customer_id": "anna",
+            "display_fulfillment_status": "UNFULFILLED",
+            "total_shipping_price": 0,
+            "total_tax": tax,
+            "total_price": goods if included else goods + tax,
+        }
+        self.put(account_key, "orders", id=name, **(order | own))
+        for number, (quantity, total, line_tax) in enumerate(lines, 1):
+            taxes = [{"priceSet": {"shopMoney": {"amount": part}}} for part in (line_tax, "0.00")]
+            line = {"sku": "lm-100", "quantity": quantity, "discounted_total": total, "tax_lines": json.dumps(taxes)}
+            self.store_line(account_key, name, f"{name}-{number}", when, **line)
+
+    def store_line(self, account_key: str, order: str, id: str, when: datetime, **line: object) -> None:
+        """A line of a Shopify order."""
+        self.put(account_key, "order_lines", order_id=order, id=id, _parent_version=when, **line)
+
     def knows(self, entity: str, account_key: str, external_id: str, id: uuid.UUID) -> None:
         """An identity that was resolved."""
         system = account(account_key).system
@@ -188,7 +217,7 @@ class Warehouse:
         return None if figure is None else figure.rounded().value
 
 
-FEBRUARY, MARCH = date(2026, 2, 1), date(2026, 3, 1)
+OCTOBER, FEBRUARY, MARCH = date(2025, 10, 1), date(2026, 2, 1), date(2026, 3, 1)
 
 
 def fill(warehouse: Warehouse) -> None:
@@ -213,6 +242,7 @@ def fill(warehouse: Warehouse) -> None:
         put(TEELIXIR, "credit_notes", invoice_number=f"INV-{guid}", **note)
         line = {"parent_guid": f"note-{guid}", "guid": "1", "line_total": 30, "_parent_version": at(3, 20)}
         put(TEELIXIR, "credit_note_lines", **line)
+    fill_stores(warehouse)
     for day in (30, 31):
         stock = {"snapshot_date": date(2026, 3, day), "warehouse_code": "MEL", "available_qty": 0}
         put(TEELIXIR, "stock_on_hand", product_guid="lions-mane", qty_on_hand=day, avg_cost=2, **stock)
@@ -230,8 +260,60 @@ def fill(warehouse: Warehouse) -> None:
     warehouse.knows("customer", ELEVATE, "anna", ANNA)
     warehouse.knows("customer", FRESH, "7", ANNA)
     warehouse.knows("customer", FRESH, "guest:ben@example.com", BEN)
-    for customer in (ANNA, BEN):
+    warehouse.knows("customer", STORE, "anna", ANNA)
+    warehouse.knows("customer", TEELIXIR, "sister", SISTER)
+    warehouse.knows("customer", TRADE_STORE, "cafe", CAFE)
+    warehouse.knows("customer", GROCERIES, "9", DORA)
+    for customer in (ANNA, BEN, SISTER, CAFE, DORA):
         warehouse.connection.execute("insert into core.customers (customer_id) values (%s)", [customer])
+
+
+def fill_stores(warehouse: Warehouse) -> None:
+    """October 2025: Shopify orders with copies, a copy that came first, sales within the group, and groceries."""
+    put = warehouse.put
+    day = at(10, 6, year=2025)
+    store = {"display_fulfillment_status": "FULFILLED", "total_shipping_price": 11, "total_tax": 11, "total_price": 186}
+    warehouse.store_order(STORE, "TX20001", day, (2, "110.00", "10.00"), (1, "15.00", "0.00"), **store)
+    gift_card = {"sku": None, "quantity": 1, "discounted_total": 50, "is_gift_card": True}
+    warehouse.store_line(STORE, "TX20001", "gift-card", day, **gift_card)
+    for id, status, sent in (("a", "SUCCESS", 7), ("b", "SUCCESS", 8), ("c", "CANCELLED", 9)):
+        parcel = {"order_id": "TX20001", "id": id, "status": status, "created_at": at(10, sent, year=2025)}
+        put(STORE, "fulfillments", **parcel, _parent_version=day)
+    refund = {"order_id": "TX20001", "id": "back", "created_at": at(10, 10, year=2025), "total_refunded": 55}
+    put(STORE, "refunds", **refund, _parent_version=day)
+    line = {"refund_id": "back", "line_item_id": "TX20001-1", "quantity": 1, "subtotal": 55, "total_tax": 5}
+    put(STORE, "refund_lines", order_id="TX20001", id="1", **line, _parent_version=day)
+    warehouse.order(TEELIXIR, "of-tx20001", day, (2, "100.00", "20.0050"), customer_ref="#TX20001")
+    warehouse.store_order(STORE, "TX20003", at(10, 9, year=2025), (1, "33.00", "3.00"))
+    warehouse.store_order(STORE, "TX20004", at(10, 9, year=2025), (1, "33.00", "3.00"), test=True)
+    # its order in the store has not been read yet
+    warehouse.order(TEELIXIR, "early", at(10, 9, year=2025), (1, "44.00", "11"), comments="Shopify #TX20002")
+    sister = {"customer_guid": "sister", "customer_code": "elevate"}
+    warehouse.order(TEELIXIR, "internal", at(10, 7, year=2025), (10, "300.00", "10"), **sister)
+    company = {"customer_id": "cafe", "company_id": "company", "taxes_included": False}
+    warehouse.store_order(TRADE_STORE, "EW1", day, (1, "80.00", "8.00"), **company)
+    warehouse.order(ELEVATE, "of-ew1", day, (1, "80.00", "60"), customer_ref="#EW1")
+    for account_key, order, total in (
+        (ELEVATE, "of-ew1", 88),
+        (TEELIXIR, "of-tx20001", 110),
+        (TEELIXIR, "internal", 330),
+    ):
+        invoice = {"invoice_status": "Completed", "invoice_date": day, "due_date": at(11, 30, year=2025)}
+        sister_code = {"customer_code": "ELEVATE"} if order == "internal" else {}
+        number = {"guid": f"of-{order}", "invoice_number": f"INV-{order}", "order_number": f"SO-{order}"}
+        put(account_key, "invoices", total=total, **invoice, **number, **sister_code)
+    amounts = {"shipping_cost_ex_tax": 10, "total_tax": 3, "total_inc_tax": "31.50"}
+    for id, status_id in ((700, 10), (701, 6)):
+        order = {"id": id, "customer_id": 9, "status_id": status_id, "date_created": day, "date_modified": day}
+        put(GROCERIES, "orders", **order, **amounts)
+        discounts = json.dumps([{"amount": "1.0000"}, {"amount": "0.5000"}])
+        costs = {"total_ex_tax": 20, "total_tax": 2, "cost_price_ex_tax": 0, "applied_discounts": discounts}
+        put(GROCERIES, "order_products", order_id=id, id=id, quantity=2, **costs, _parent_version=day)
+    refunded = at(10, 12, year=2025)
+    put(GROCERIES, "refunds", id=70, order_id=700, created=refunded, total_amount=11, total_tax=1)
+    for kind, amount in (("PRODUCT", 8), ("SHIPPING", 2)):
+        item = {"refund_id": 70, "item_type": kind, "item_id": 700, "requested_amount": amount}
+        put(GROCERIES, "refund_items", **item, _parent_version=refunded)
 
 
 @pytest.fixture(scope="module")
@@ -272,7 +354,42 @@ def test_a_day_without_sales_is_nought_and_a_ratio_without_events_is_absent(ware
     assert warehouse.value("teelixir", "revenue", "day", date(2026, 3, 1)) == 0
     assert warehouse.value("teelixir", "average_order_value", "day", date(2026, 3, 1)) is None
     assert warehouse.figure("teelixir", "revenue", "day", date(2025, 3, 9)) is None
-    assert warehouse.figure("buy_organics_online", "revenue", "all") is None
+    assert warehouse.figure("buy_organics_online", "revenue", "day", date(2025, 10, 5)) is None
+
+
+def test_a_store_is_the_sale_and_unleashed_knows_the_cost(warehouse: Warehouse) -> None:
+    # 100.00 and 15.00 ex GST, 30.00, 300.00 within the group, 44.00 of a copy without its order; 50.00 came back
+    assert warehouse.value("teelixir", "orders", "month", OCTOBER) == 4
+    assert warehouse.value("teelixir", "revenue", "day", date(2025, 10, 6)) == Decimal("115.00")
+    assert warehouse.value("teelixir", "revenue", "month", OCTOBER) == Decimal("439.00")
+    assert warehouse.value("teelixir", "units", "day", date(2025, 10, 6)) == 3
+    # three of one SKU, 20.005 each by the copy's line of it
+    assert warehouse.value("teelixir", "gross_margin", "day", date(2025, 10, 6)) == Decimal("47.808696")
+    assert warehouse.value("teelixir", "fulfilment_time", "day", date(2025, 10, 8)) == 2
+
+
+def test_groceries_are_sold_after_discounts_and_refunded_without_shipping(warehouse: Warehouse) -> None:
+    assert warehouse.value("buy_organics_online", "revenue", "day", date(2025, 10, 6)) == Decimal("18.50")
+    assert warehouse.value("buy_organics_online", "refunds", "day", date(2025, 10, 12)) == Decimal("8.00")
+    assert warehouse.value("buy_organics_online", "orders", "month", OCTOBER) == 1
+    assert warehouse.value("buy_organics_online", "gross_margin", "month", OCTOBER) is None
+
+
+def test_sales_within_the_group_are_none_of_the_groups(warehouse: Warehouse) -> None:
+    assert warehouse.value("teelixir", "revenue", "day", date(2025, 10, 7)) == Decimal("300.00")
+    assert warehouse.value("group", "revenue", "day", date(2025, 10, 7)) == 0
+    # 439.00 - 300.00, 80.00 and 10.50
+    assert warehouse.value("group", "revenue", "month", OCTOBER) == Decimal("229.50")
+    assert warehouse.value("teelixir", "customers", "month", OCTOBER) == 2
+    assert warehouse.value("group", "customers", "month", OCTOBER) == 3
+    assert warehouse.value("teelixir", "debtors", "month", OCTOBER) == Decimal("330.00")
+    assert warehouse.value("group", "debtors", "month", OCTOBER) == Decimal("88.00")
+
+
+def test_what_a_company_buys_in_a_store_is_wholesale(warehouse: Warehouse) -> None:
+    assert warehouse.value("elevate_wholesale", "debtors", "month", OCTOBER) == Decimal("88.00")
+    # 88.00 owed, 80.00 sold in 90 days
+    assert warehouse.value("elevate_wholesale", "days_sales_outstanding", "month", OCTOBER) == 99
 
 
 def test_a_customer_of_three_businesses_is_one_customer_of_the_group(warehouse: Warehouse) -> None:
@@ -345,7 +462,7 @@ def test_archived_deals_are_neither_won_nor_lost(warehouse: Warehouse) -> None:
 def test_all_time_starts_with_the_first_sale(warehouse: Warehouse) -> None:
     figure = warehouse.figure("teelixir", "revenue", "all")
     assert figure
-    assert (figure.period_start, figure.value, figure.prior_value) == (date(2025, 3, 10), Decimal("151.10"), None)
+    assert (figure.period_start, figure.value, figure.prior_value) == (date(2025, 3, 10), Decimal("590.10"), None)
 
 
 def test_every_kpi_is_defined(warehouse: Warehouse) -> None:
@@ -393,7 +510,7 @@ def test_the_command_gives_rows_as_json(command: Callable[..., Result]) -> None:
 def test_json_without_a_grain_is_everything(command: Callable[..., Result]) -> None:
     rows = json.loads(command("--json").stdout)
     assert {row["grain"] for row in rows} == {"day", "week", "month", "fy", "all"}
-    assert {row["business_key"] for row in rows} == {"group", "teelixir", "elevate_wholesale", "red_hill_fresh"}
+    assert {row["business_key"] for row in rows} == {"group", *(business.key for business in BUSINESSES)}
 
 
 def test_people_see_the_running_month_its_age_and_that_it_is_simulated(command: Callable[..., Result]) -> None:
@@ -411,7 +528,7 @@ def test_a_wide_terminal_puts_businesses_side_by_side(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "160")
     text = command("--grain", "fy").stdout
-    assert re.search("Group +Teelixir +Elevate Wholesale +Red Hill Fresh", text)
+    assert re.search("Group +Teelixir +Elevate Wholesale +Buy Organics Online +Red Hill Fresh", text)
     assert "Financial year 2025/26" in text
 
 
@@ -447,9 +564,24 @@ def test_a_second_build_restates_what_changed_and_nothing_else(warehouse: Wareho
     # what was taken for a copy is a sale
     run(f"update {unleashed}.sales_orders set customer_ref = null where guid = 'copy'")
 
+    # the order of an early copy is read, and a copy of an order that was there before
+    warehouse.store_order(STORE, "TX20002", at(10, 9, year=2025), (1, "46.20", "4.20"), _load_id=6)
+    copy = {"customer_ref": "#TX20003", "_load_id": 6}
+    warehouse.order(TEELIXIR, "of-tx20003", at(10, 9, year=2025), (1, "30.00", "12"), **copy)
+    # a refund on an old day, and a buyer who bought before somewhere else
+    put = warehouse.put
+    put(FRESH, "refunds", id=92, order_id=1, date_created_at=at(2, 20), amount=Decimal("5.50"), _load_id=6)
+    run("update core.identities set entity_id = %s where external_id = 'cafe'", [ANNA])
+
     warehouse.build("--exclude", "path:models/staging", "resource_type:unit_test")
 
-    assert warehouse.made["fct_orders"] == 6  # of 13: what changed, and no more
+    assert warehouse.made["fct_orders"] == 10  # of 25: what changed, and no more
+    assert warehouse.value("teelixir", "orders", "month", OCTOBER) == 4
+    # 115.00, 300.00, 42.00 and 30.00, less 50.00; the costs of both are known now
+    assert warehouse.value("teelixir", "revenue", "month", OCTOBER) == Decimal("437.00")
+    assert warehouse.value("teelixir", "gross_margin", "day", date(2025, 10, 9)) == Decimal("68.055556")
+    assert warehouse.value("red_hill_fresh", "revenue", "day", date(2026, 2, 20)) == Decimal("-5.00")
+    assert warehouse.value("group", "customers", "month", OCTOBER) == 2
     assert warehouse.value("teelixir", "revenue", "day", date(2026, 3, 2)) == Decimal("1099.00")
     assert warehouse.value("teelixir", "orders", "month", MARCH) == 2
     assert warehouse.value("teelixir", "back_order_rate", "month", MARCH) is None
@@ -465,3 +597,21 @@ def test_a_second_build_restates_what_changed_and_nothing_else(warehouse: Wareho
     assert in_time
     assert late
     assert (behind.complete, in_time.complete, late.complete) == (True, True, False)
+
+    incremental = everything(warehouse)
+    warehouse.build("--full-refresh", "--exclude", "path:models/staging", "resource_type:unit_test")
+    assert everything(warehouse) == incremental
+
+
+def everything(warehouse: Warehouse) -> dict[str, list[tuple[object, ...]]]:
+    """The rows of all tables above staging, less the moments at which rows were made."""
+    tables = warehouse.connection.execute(
+        "select format('%%I.%%I', schemaname, tablename) from pg_tables where schemaname = any(%s)",
+        [["intermediate", "marts", "kpi"]],
+    ).fetchall()
+    return {
+        name: warehouse.connection.execute(
+            f"select (to_jsonb(t) - 'made_at')::text from {name} as t order by 1".encode()
+        ).fetchall()
+        for (name,) in tables
+    }

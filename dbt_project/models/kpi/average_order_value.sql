@@ -16,6 +16,6 @@ events as (
         orders as denominator
     from sales
 
-),
+)
 
-{{ kpi_values('average_order_value') }}
+{{ kpi_events('average_order_value') }}

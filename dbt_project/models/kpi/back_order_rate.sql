@@ -17,6 +17,6 @@ events as (
         placed_orders + backordered_orders as denominator
     from open_orders
 
-),
+)
 
-{{ kpi_values('back_order_rate') }}
+{{ kpi_events('back_order_rate') }}

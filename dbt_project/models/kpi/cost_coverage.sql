@@ -16,6 +16,6 @@ events as (
         revenue as denominator
     from sales
 
-),
+)
 
-{{ kpi_values('cost_coverage') }}
+{{ kpi_events('cost_coverage') }}

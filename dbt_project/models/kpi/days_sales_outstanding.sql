@@ -32,6 +32,6 @@ events as (
         wholesale_revenue
     from sales
 
-),
+)
 
-{{ kpi_values('days_sales_outstanding') }}
+{{ kpi_events('days_sales_outstanding') }}

@@ -16,6 +16,6 @@ events as (
         null::numeric as denominator
     from receivables
 
-),
+)
 
-{{ kpi_values('debtors') }}
+{{ kpi_events('debtors') }}

@@ -16,6 +16,6 @@ events as (
         completed_orders as denominator
     from sales
 
-),
+)
 
-{{ kpi_values('fulfilment_time') }}
+{{ kpi_events('fulfilment_time') }}

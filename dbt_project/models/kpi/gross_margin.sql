@@ -16,6 +16,6 @@ events as (
         revenue_with_cost as denominator
     from sales
 
-),
+)
 
-{{ kpi_values('gross_margin') }}
+{{ kpi_events('gross_margin') }}

@@ -16,6 +16,6 @@ events as (
         null::numeric as denominator
     from buyers
 
-),
+)
 
-{{ kpi_values('new_customers') }}
+{{ kpi_events('new_customers') }}

@@ -16,6 +16,6 @@ events as (
         revenue as denominator
     from sales
 
-),
+)
 
-{{ kpi_values('refund_rate') }}
+{{ kpi_events('refund_rate') }}

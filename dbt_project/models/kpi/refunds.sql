@@ -16,6 +16,6 @@ events as (
         null::numeric as denominator
     from sales
 
-),
+)
 
-{{ kpi_values('refunds') }}
+{{ kpi_events('refunds') }}

@@ -16,6 +16,6 @@ events as (
         customers as denominator
     from buyers
 
-),
+)
 
-{{ kpi_values('repeat_rate') }}
+{{ kpi_events('repeat_rate') }}

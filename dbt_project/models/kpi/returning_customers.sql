@@ -16,6 +16,6 @@ events as (
         null::numeric as denominator
     from buyers
 
-),
+)
 
-{{ kpi_values('returning_customers') }}
+{{ kpi_events('returning_customers') }}

@@ -33,6 +33,6 @@ events as (
         units
     from sales
 
-),
+)
 
-{{ kpi_values('stock_cover') }}
+{{ kpi_events('stock_cover') }}

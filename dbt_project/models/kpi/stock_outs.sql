@@ -30,6 +30,6 @@ events as (
     from products
     group by 1, 2
 
-),
+)
 
-{{ kpi_values('stock_outs') }}
+{{ kpi_events('stock_outs') }}

@@ -16,6 +16,6 @@ events as (
     from inventory
     group by 1, 2
 
-),
+)
 
-{{ kpi_values('stock_value') }}
+{{ kpi_events('stock_value') }}

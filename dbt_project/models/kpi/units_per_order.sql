@@ -16,6 +16,6 @@ events as (
         orders as denominator
     from sales
 
-),
+)
 
-{{ kpi_values('units_per_order') }}
+{{ kpi_events('units_per_order') }}

@@ -17,6 +17,6 @@ events as (
     from deals
     where closed_on is not null
 
-),
+)
 
-{{ kpi_values('win_rate') }}
+{{ kpi_events('win_rate') }}

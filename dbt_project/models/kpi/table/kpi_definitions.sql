@@ -11,6 +11,7 @@ select
     '{{ meta.unit }}'::text as unit,
     '{{ meta.direction }}'::text as direction,
     '{{ meta.kind }}'::text as kind,
+    {{ meta.ratio }} as is_ratio,
     {{ sql_text(meta.owner) }} as owner,
     array[{% for feed in meta.feeds %}'{{ feed }}'{{ ', ' if not loop.last }}{% endfor %}]::text[] as feeds
 {%- if not loop.last %}
