@@ -147,6 +147,7 @@ def _put_together(file: BinaryIO, nested: str) -> Iterator[Record]:
     line_of = msgspec.json.Decoder(_Line).decode
     # an empty name is a database in a file of its own, gone when it is closed
     with contextlib.closing(sqlite3.connect("", isolation_level=None)) as database:
+        database.execute("pragma journal_mode = off")
         database.execute("create table line (number integer primary key, id text, parent text, body blob)")
         database.execute("begin")
         database.executemany(
