@@ -118,7 +118,10 @@ def test_a_load_killed_at_any_moment_and_run_again_leaves_what_an_undisturbed_on
     def start_over(edited):
         """Nothing loaded yet, or, where a load is to find edits, everything before them."""
         database.execute("drop schema if exists raw_unleashed_teelixir, raw_unleashed_teelixir_staging cascade")
-        database.execute("truncate ops.loads, ops.cursors, ops.dead_letters, ops.reconciliations, ops.unknown_fields")
+        database.execute(
+            "truncate ops.loads, ops.held_deletions, ops.cursors, ops.dead_letters, ops.reconciliations,"
+            " ops.unknown_fields"
+        )
         if edited:
             load(database_url, state_dir, edited=False)
 
