@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,6 +104,10 @@ def test_new_code_and_a_migration_reach_a_running_platform_and_the_run_under_way
     url = f"http://127.0.0.1:{installation.port}"
     with Dagster(url) as dagster:
         run_id = dagster.launch("refresh", dagster.tick_tags("hourly_refresh"))
+        deadline = time.monotonic() + 120
+        while run_id not in {run.run_id for run in dagster.runs(statuses=["STARTED"], limit=20)}:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
 
     again = installation.run("up", "--detach")
 
