@@ -367,6 +367,7 @@ class _Order:
         _give_discounts(self.lines, dice)
         self.shipping = SHIPPING if 0 < sum(line.net for line in self.lines) < 120 and dice.hits(0.9) else NOTHING
         self._states: list[tuple[int, Body]] = []
+        self._as_sold: dict[tuple[int, int, Decimal], Body] = {}
         self._refunds: list[Version] = []
         self._shipments: list[Body] = []
         self._shipped_at: int | None = None
@@ -505,8 +506,21 @@ class _Order:
         return sum((line.discount for line in self.lines), NOTHING) - coupon, coupon
 
     def _line(self, line: Line) -> Body:
-        price, total, cost = line.variant.price, line.total, line.variant.cost or NOTHING
-        unit_tax, tax = line.tax_on(price), line.tax_on(total)
+        key = (line.place, line.quantity, line.discount)
+        if key not in self._as_sold:
+            self._as_sold[key] = self._sold_line(line)
+        return {
+            **self._as_sold[key],
+            "quantity_shipped": line.shipped,
+            "quantity_refunded": line.refunded,
+            "is_refunded": line.refunded == line.quantity,
+            "refund_amount": money(line.refund),
+        }
+
+    def _sold_line(self, line: Line) -> Body:
+        """What of a line stays while it is shipped and refunded."""
+        price, total, cost = money(line.variant.price), money(line.total), money(line.variant.cost or NOTHING)
+        unit_tax, tax = line.tax_on(line.variant.price), line.tax_on(line.total)
         return {
             "id": self._line_id(line),
             "order_id": self.number,
@@ -518,22 +532,18 @@ class _Order:
             "upc": "",
             "type": "physical",
             "quantity": line.quantity,
-            "quantity_shipped": line.shipped,
-            "quantity_refunded": line.refunded,
-            "is_refunded": line.refunded == line.quantity,
-            "refund_amount": money(line.refund),
-            "base_price": money(price),
-            "price_ex_tax": money(price),
-            "price_inc_tax": money(price + unit_tax),
+            "base_price": price,
+            "price_ex_tax": price,
+            "price_inc_tax": money(line.variant.price + unit_tax),
             "price_tax": money(unit_tax),
-            "base_total": money(total),
-            "total_ex_tax": money(total),
-            "total_inc_tax": money(total + tax),
+            "base_total": total,
+            "total_ex_tax": total,
+            "total_inc_tax": money(line.total + tax),
             "total_tax": money(tax),
             "discounted_total_inc_tax": money(line.net + line.tax_on(line.net)),
-            "base_cost_price": money(cost),
-            "cost_price_ex_tax": money(cost),
-            "cost_price_inc_tax": money(cost),
+            "base_cost_price": cost,
+            "cost_price_ex_tax": cost,
+            "cost_price_inc_tax": cost,
             "cost_price_tax": "0.0000",
             "brand": line.article.group if line.article is not None else "",
             "applied_discounts": list(line.discounts),
