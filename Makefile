@@ -8,7 +8,7 @@ BIN := .venv/bin
 # Every program here imports a thousand modules: without bytecode files each start takes twice as long.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help up down setup test chaos contract-n8n lint format typecheck check lock clean
+.PHONY: help up down setup test chaos bench contract-n8n lint format typecheck check lock clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ test: setup ## the tests, on two cores
 
 chaos: setup ## the long fault tests
 	@exec $(BIN)/pytest -m chaos $(ARGS)
+
+bench: setup ## the claims about speed, measured; an hour: make bench ARGS="whole_path --json"
+	@exec $(BIN)/python -m benchmarks $(ARGS)
 
 contract-n8n: setup ## the connector and the stand-in against a real n8n; needs npm, installs 3 GB into the user's cache
 	@exec $(BIN)/pytest -m "real_n8n or not real_n8n" --timeout 1800 tests/contract/test_n8n_servers.py $(ARGS)
