@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -84,6 +86,23 @@ def postgres_15_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ser
     directory = tmp_path_factory.mktemp("postgres15") / "server"
     yield server.start(directory, bin_dir=postgres_15_programs())
     server.stop(directory, mode="immediate")
+
+
+@dataclass(frozen=True)
+class Databases:
+    """Databases for tests that need more than one."""
+
+    running: server.Server
+
+    @contextmanager
+    def copied(self, template: str | None = None) -> Iterator[str]:
+        """The URL of a copy of a database to which nobody is connected, by name; of a migrated one without it."""
+        yield from _fresh_database(self.running, template or TEMPLATE)
+
+
+@pytest.fixture(scope="session")
+def databases(postgres_server: server.Server) -> Databases:
+    return Databases(postgres_server)
 
 
 @pytest.fixture

@@ -63,17 +63,18 @@ def misbehave(
         float | None, typer.Option("--seconds", help="How long (latency), how far (clock_skew).")
     ] = None,
     times: Annotated[int, typer.Option("--times", help="Over after so many struck requests; 0: never.")] = 0,
+    after: Annotated[int, typer.Option("--after", help="Begins after so many requests.")] = 0,
 ) -> None:
     """Let a simulated system answer badly, until it is calmed.
 
-    Kinds: rate_limit, server_error, latency, reset, malformed, html, php_warning, clock_skew, partial_batch,
-    throttled.
+    Kinds: rate_limit, server_error, latency, reset, malformed, html, php_warning, clock_skew, revoked,
+    partial_batch, throttled.
     """
     from masterops_dagster.simulator.world import faults
 
     wait = faults.DEFAULT_SECONDS.get(kind, 0.0) if seconds is None else seconds
     try:
-        fault = faults.Fault(system, kind, rate=rate, seed=seed, seconds=wait, times=times)
+        fault = faults.Fault(system, kind, rate=rate, seed=seed, seconds=wait, times=times, after=after)
     except ValueError as error:
         raise BadInput(str(error)) from error
     _say_faults(faults.misbehave(_world().directory, fault))

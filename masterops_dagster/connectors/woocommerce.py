@@ -314,6 +314,8 @@ class WooCommerce(Connector):
             kind = Conflict
         elif code == "rest_no_route":
             advice = "Check the base URL, and that WooCommerce is switched on there."
+        elif status == httpx.codes.UNAUTHORIZED and "timestamp" in detail:
+            advice = "Set the clocks: the shop's and this machine's differ by more than 15 minutes."
         return Explanation(detail, kind=kind, advice=advice)
 
     def clean(self, body: bytes) -> bytes:

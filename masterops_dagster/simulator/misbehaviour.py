@@ -6,6 +6,7 @@ What a fault needs to know about the system it strikes, the shape of its error b
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import struct
 import time
@@ -72,7 +73,7 @@ class FaultsInForce:
             number = self._seen[account.key, fault]
             self._seen[account.key, fault] += 1
             exhausted = fault.times and self._struck[account.key, fault] >= fault.times
-            if not exhausted and strikes(fault, number):
+            if number >= fault.after and not exhausted and strikes(fault, number):
                 self._struck[account.key, fault] += 1
                 struck[fault.kind] = Struck(fault, number)
         return struck
@@ -140,6 +141,8 @@ class Misbehaving:
         skew = struck["clock_skew"].fault.seconds if "clock_skew" in struck else 0.0
         scope["clock_skew"] = skew
         scope["partial_batch"] = struck.get("partial_batch")
+        if "revoked" in struck:
+            scope = without_good_credentials(scope)
         app = self._refusal(struck) or self._app
         if "reset" in struck:
             await self._break_off(app, scope, receive, dated(send, skew))
@@ -199,6 +202,24 @@ DAMAGE: dict[str, Callable[[Answer], Answer]] = {
     "html": replaced_by_html,
     "php_warning": preceded_by_warning,
 }
+
+
+CREDENTIAL_HEADERS = frozenset(
+    {b"authorization", b"api-auth-id", b"apikey", b"x-auth-token", b"x-n8n-api-key", b"x-shopify-access-token"}
+)
+CONSUMER_KEY = re.compile(rb"(?<=oauth_consumer_key=)[^&]*")
+
+
+def without_good_credentials(scope: Scope) -> Scope:
+    """The request as one whose key nobody knows (any more): the system itself finds the words for that."""
+
+    def spoiled(value: bytes) -> bytes:
+        scheme, space, key = value.rpartition(b" ")
+        return scheme + space + key[::-1]
+
+    headers = [(name, spoiled(value) if name in CREDENTIAL_HEADERS else value) for name, value in scope["headers"]]
+    query = CONSUMER_KEY.sub(lambda found: found[0][::-1], scope["query_string"])
+    return {**scope, "headers": headers, "query_string": query}
 
 
 def server_time(request: HTTPConnection) -> float:

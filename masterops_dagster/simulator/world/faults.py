@@ -2,18 +2,20 @@
 
 `faults.json` in the world's folder holds a list of faults, replaced in one step, read by the HTTP side at each request:
 
-    [{"system": "hubspot", "kind": "rate_limit", "rate": 0.1, "seed": 1, "seconds": 0.0, "times": 0}, …]
+    [{"system": "hubspot", "kind": "rate_limit", "rate": 0.1, "seed": 1, "seconds": 0.0, "times": 0, "after": 0}, …]
 
 - `system`: `hubspot`, `unleashed`, … (all its accounts), an account key (`unleashed_teelixir`), `slack` or `email`.
 - `kind`: `rate_limit` (429, with `Retry-After` where `seconds` is not 0), `server_error` (500, 502, 503 and 504 in
   turn), `latency` (waits `seconds`), `reset` (the connection breaks in the middle of the body), `malformed` (the JSON
   stops in the middle), `html` (200 and a page for people), `php_warning` (a PHP warning before the JSON), `clock_skew`
-  (the server's clock is `seconds` ahead, in `Date` headers and signature checks), `partial_batch` (some items of a
+  (the server's clock is `seconds` ahead, or behind if negative, in `Date` headers and signature checks), `revoked` (the
+  credentials are no longer good, and the system refuses them in its own words), `partial_batch` (some items of a
   HubSpot batch fail with 207; some objects of a Shopify answer are null, with errors beside the data), `throttled`
   (Shopify's refusal inside 200; `seconds` is how long its bucket needs).
 - `rate`: the share of requests that it strikes, above 0 up to 1. Which requests it strikes follows from `seed` and the
   request's number since the fault was read: `strikes(fault, n)`.
 - `times`: after so many struck requests of an account the fault is over; 0 means never.
+- `after`: so many requests of an account pass before the fault begins.
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ KINDS = (
     "html",
     "php_warning",
     "clock_skew",
+    "revoked",
     "partial_batch",
     "throttled",
 )
@@ -59,6 +62,7 @@ class Fault:
     seed: int = 0
     seconds: float = 0.0
     times: int = 0
+    after: int = 0
 
     def __post_init__(self) -> None:
         if self.system not in KNOWN:
@@ -67,8 +71,8 @@ class Fault:
             raise ValueError(f"unknown kind {self.kind!r}; known: {', '.join(KINDS)}")
         if not 0 < self.rate <= 1:
             raise ValueError(f"the rate is a share of requests above 0 up to 1, not {self.rate}")
-        if self.seconds < 0 or self.times < 0:
-            raise ValueError(f"seconds and times can't be negative: {self.seconds}, {self.times}")
+        if self.times < 0 or self.after < 0 or (self.seconds < 0 and self.kind != "clock_skew"):
+            raise ValueError(f"seconds, times and after can't be negative: {self.seconds}, {self.times}, {self.after}")
 
     def concerns(self, account_key: str) -> bool:
         """Whether it is meant for the account of that key."""
