@@ -193,13 +193,19 @@ def make_way(view: View, where: Places, supervisor: Supervisor, old: Sequence[st
 
 
 def await_runs(view: View, where: Places, supervisor: Supervisor) -> None:
-    """Until no run goes on any more. Without code server or webserver none can."""
+    """Until no run goes on any more. Without code server or webserver none can.
+
+    `history` isn't waited for: it records days for minutes, and what is lost of it the next one records.
+    """
     states = {state.name: state.running for state in supervisor.states()}
     if not (states.get("code-server") and states.get("webserver")):
         return
     deadline = time.monotonic() + RUN_PATIENCE
     with Dagster(f"http://{ports.HOST}:{Ports(where.ports)['webserver']}") as dagster:
-        while dagster.answers() and (active := dagster.runs(statuses=ACTIVE, limit=20)):
+        while dagster.answers():
+            active = [run for run in dagster.runs(statuses=ACTIVE, limit=20) if run.job != HISTORY_JOB]
+            if not active:
+                return
             names = ", ".join(f"{run.job} {run.run_id[:8]}" for run in active)
             if time.monotonic() > deadline:
                 raise Problem(f"{names} still runs on the code before; `make up` again once it has ended")

@@ -86,6 +86,7 @@ def test_old_snapshots_may_go_and_no_figure_changes(compared: Comparison, platfo
     for _ in range(2):
         platform.new_days(4)
         platform.refresh()
+        assert compared.differences() == []
     before = platform.connection.execute(STOCK).fetchall()
     assert len({row[3] for row in before if row[2] == "day"}) >= 3
 
