@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from masterops_dagster.businesses import ACCOUNTS, Account
+from masterops_dagster.businesses import Account
 from masterops_dagster.cli import choices
 from masterops_dagster.cli.dagster_client import AssetPath, Dagster
 from masterops_dagster.cli.problems import BadInput, RunFailed
@@ -14,6 +14,7 @@ from masterops_dagster.cli.progress import Progress, follow
 from masterops_dagster.cli.running import dagster, require_running
 from masterops_dagster.cli.up import REFRESH_JOB, REFRESH_SCHEDULE
 from masterops_dagster.cli.view import View
+from masterops_dagster.sources.catalogue import READ_ACCOUNTS
 
 
 def refresh(*, business: str | None = None, system: str | None = None, accept_deletions: bool = False) -> None:
@@ -45,14 +46,14 @@ def refresh(*, business: str | None = None, system: str | None = None, accept_de
 
 def accounts(business: str | None, system: str | None) -> list[Account]:
     """The accounts that feed the business (what the whole group shares feeds each) and are of the system."""
-    systems = sorted({account.system for account in ACCOUNTS})
+    systems = sorted({account.system for account in READ_ACCOUNTS})
     if business is not None:
         choices.business_of(business)
     if system is not None and system not in systems:
         raise choices.unknown("system", system, systems)
     found = [
         account
-        for account in ACCOUNTS
+        for account in READ_ACCOUNTS
         if (business is None or account.business_key in (business, None))
         and (system is None or account.system == system)
     ]

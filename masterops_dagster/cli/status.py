@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.table import Table
 
 from masterops_dagster import clock
-from masterops_dagster.businesses import ACCOUNTS
 from masterops_dagster.cli.dagster_client import Run
 from masterops_dagster.cli.ports import Ports
 from masterops_dagster.cli.problems import NotRunning, Problem
@@ -122,6 +121,7 @@ def ages() -> list[Data]:
     """How old each account's data is. Raises `DatabaseUnavailable`."""
     from masterops_dagster.database.connection import connect
     from masterops_dagster.sources import deletions
+    from masterops_dagster.sources.catalogue import READ_ACCOUNTS
 
     now = clock.now()
     stood_in = {account.key for account in simulated_accounts(settings())}
@@ -129,9 +129,9 @@ def ages() -> list[Data]:
         known: Mapping[str, tuple[datetime, int]] = {
             account: (read_up_to, streams) for account, read_up_to, streams in connection.execute(READ_UP_TO)
         }
-        held = deletions.held(connection, ACCOUNTS)
+        held = deletions.held(connection, READ_ACCOUNTS)
     found = []
-    for account in ACCOUNTS:
+    for account in READ_ACCOUNTS:
         read_up_to, streams = known.get(account.key, (None, 0))
         age = (now - read_up_to).total_seconds() if read_up_to else None
         waiting = tuple(one for one in held if one.account == account.key)

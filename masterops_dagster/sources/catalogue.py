@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from masterops_dagster.businesses import Account
+from masterops_dagster.businesses import ACCOUNTS, Account
 from masterops_dagster.sources import bigcommerce, hubspot, n8n, shopify, unleashed, woocommerce
 from masterops_dagster.sources.stream import INGEST_COLUMNS, Column, Stream, Type
 
@@ -16,6 +16,9 @@ STREAMS: dict[str, tuple[Stream, ...]] = {
     "supabase": (),
 }
 """By system; the accounts of one system have the same streams."""
+
+READ_ACCOUNTS = tuple(account for account in ACCOUNTS if STREAMS[account.system])
+"""The accounts that rows are read from: all but Supabase, where rows go."""
 
 PARENT_VERSION = Column("_parent_version", Type.TIMESTAMP, "")
 """On children: their parent's `modified` at the time they were read; rows older than their parent are gone there."""

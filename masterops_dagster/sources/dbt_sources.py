@@ -11,9 +11,9 @@ from typing import Any
 
 import yaml
 
-from masterops_dagster.businesses import ACCOUNTS, Account, business
+from masterops_dagster.businesses import Account, business
 from masterops_dagster.settings import PROJECT_ROOT
-from masterops_dagster.sources.catalogue import PARENT_VERSION, asset_key, streams_of, table_columns
+from masterops_dagster.sources.catalogue import PARENT_VERSION, READ_ACCOUNTS, asset_key, streams_of, table_columns
 from masterops_dagster.sources.stream import Column, Mode, Stream
 
 SOURCES_FILE = PROJECT_ROOT / "dbt_project" / "models" / "staging" / "_sources.yml"
@@ -76,8 +76,7 @@ SHARED_SOURCES: dict[str, tuple[str, dict[str, str]]] = {
 
 def render() -> str:
     """The whole file."""
-    accounts = [account for account in ACCOUNTS if streams_of(account)]
-    document = {"version": 2, "sources": [*map(_account_source, accounts), *map(_shared_source, SHARED_SOURCES)]}
+    document = {"version": 2, "sources": [*map(_account_source, READ_ACCOUNTS), *map(_shared_source, SHARED_SOURCES)]}
     return HEADER + yaml.safe_dump(document, sort_keys=False, width=110, allow_unicode=True)
 
 

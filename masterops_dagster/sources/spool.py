@@ -20,9 +20,8 @@ from masterops_dagster.sources.arrow import arrow_schema
 from masterops_dagster.sources.disk import told_when_full
 from masterops_dagster.sources.stream import Stream
 
-
 FILE_ROWS = 100_000
-"""A file holds about so many rows: it is copied as a whole, and the copying client keeps what the server is slow to take."""
+"""A file holds about so many rows; the client that copies one keeps in memory what the server is slow to take."""
 
 
 @dataclass(frozen=True, slots=True)

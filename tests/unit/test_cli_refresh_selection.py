@@ -29,7 +29,7 @@ def test_without_a_choice_everything_is_read() -> None:
 
 
 def test_a_business_is_fed_by_its_own_accounts_and_by_those_that_all_share() -> None:
-    assert keys(business="teelixir") == ["hubspot", "shopify_teelixir", "unleashed_teelixir", "n8n", "supabase"]
+    assert keys(business="teelixir") == ["hubspot", "shopify_teelixir", "unleashed_teelixir", "n8n"]
 
 
 def test_a_system_is_all_its_accounts() -> None:
