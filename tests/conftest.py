@@ -105,6 +105,17 @@ def databases(postgres_server: server.Server) -> Databases:
     return Databases(postgres_server)
 
 
+@pytest.fixture(scope="module")
+def doomed_databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
+    """Databases on a server of a module's own, which may be killed; what is committed there is on the disk."""
+    directory = tmp_path_factory.mktemp("doomed") / "server"
+    running = server.start(directory)
+    _create_database(running, TEMPLATE)
+    migrations.migrate(running.url_of(TEMPLATE))
+    yield Databases(running)
+    server.stop(directory, mode="immediate")
+
+
 @pytest.fixture
 def database_url(postgres_server: server.Server) -> Iterator[str]:
     """The URL of a migrated database that only this test uses."""

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence, Set
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+import psycopg
 import structlog
 
 from masterops_dagster import clock
@@ -37,7 +38,16 @@ from masterops_dagster.sources.stream import Mode, Stream
 from masterops_dagster.sources.turn import WAIT_SECONDS, AccountBusy, turn
 from masterops_dagster.sources.window import Window
 
-__all__ = ["AccountBusy", "CannotBackfill", "IngestFailed", "LoadReport", "StreamReport", "Window", "ingest"]
+__all__ = [
+    "AccountBusy",
+    "CannotBackfill",
+    "DatabaseLost",
+    "IngestFailed",
+    "LoadReport",
+    "StreamReport",
+    "Window",
+    "ingest",
+]
 
 LIVE = Window.live()
 
@@ -99,6 +109,17 @@ class LoadReport:
         return sum(report.rows for report in self.streams)
 
 
+class DatabaseLost(LoadProblem):
+    """The database went away in the middle of a load. What was not committed by then is read again by the next one."""
+
+    def __init__(self, account: Account, error: psycopg.OperationalError) -> None:
+        reason = str(error).strip().partition("\n")[0]
+        super().__init__(
+            f"{account.key}: the database went away in the middle of the load ({reason}); nothing is half loaded, and "
+            "no cursor moved. Once `masterops status` finds it again, run the load again"
+        )
+
+
 class IngestFailed(LoadProblem):
     """Some streams failed; the others are loaded. `report` has both, the message names each that failed and why."""
 
@@ -125,11 +146,12 @@ def ingest(
 
     Parents and children load together, whichever is named. `reader` stands in for the account's own connector;
     `sink` gets the connector's requests. Another load of the account is waited for, up to `wait` seconds.
-    Raises `IngestFailed` once everything else is loaded; before anything is read `CannotBackfill`, `AccountBusy`,
-    `ForeignRows`, `MissingCredential`, `DatabaseUnavailable`.
+    Raises `IngestFailed` once everything else is loaded, `DatabaseLost`; before anything is read `CannotBackfill`,
+    `AccountBusy`, `ForeignRows`, `MissingCredential`, `DatabaseUnavailable`.
     """
     parents = _parents(account, streams, window)
     with ExitStack() as stack:
+        stack.enter_context(_told_when_lost(account))
         connection = stack.enter_context(turn(account, wait))
         simulated = False
         if reader is None:
@@ -146,6 +168,17 @@ def ingest(
     if any(stream.error is not None for stream in report.streams):
         raise IngestFailed(report)
     return report
+
+
+@contextmanager
+def _told_when_lost(account: Account) -> Iterator[None]:
+    """What the server says when it stops, or nothing where it is gone, ends as `DatabaseLost`."""
+    try:
+        yield
+    except psycopg.OperationalError as error:
+        if error.sqlstate is None or error.sqlstate.startswith(("08", "57P")):
+            raise DatabaseLost(account, error) from error
+        raise
 
 
 def _parents(account: Account, streams: Sequence[Stream | str] | None, window: Window) -> list[Stream]:
