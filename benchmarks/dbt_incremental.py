@@ -17,6 +17,7 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from benchmarks.measure import Result, database, run, seconds
+from masterops_dagster import clock
 from masterops_dagster.businesses import ACCOUNTS
 from masterops_dagster.database.connection import connect
 from masterops_dagster.database.dbt import PROJECT_DIR, dbt_env
@@ -33,7 +34,7 @@ Connection = psycopg.Connection[TupleRow]
 
 def measure(lines: int = LINES) -> list[Result]:
     """All history at first, then one day more."""
-    today = date.today()
+    today = clock.today()
     orders = lines // LINES_OF_AN_ORDER
     with database() as url, connect(url) as connection:
         for account in ACCOUNTS:
@@ -114,16 +115,12 @@ with orders as (
     where {of_whom}
 )
 """
-LINES_OF = (
-    ORDERS.rstrip().removesuffix(")")
-    + """
-), lines as (
+AND_LINES = """, lines as (
     select orders.*, line, (n * 31 + line * 977) % 2000 as product, 1 + (n + line) % 3 as quantity,
         10 + (n * 13 + line) % 40 as price
     from orders cross join generate_series(1, 4) as line
 )
 """
-)
 
 _SALES = {
     "unleashed.sales_orders": ORDERS
@@ -137,7 +134,8 @@ select
     case when n % 8 = 2 then '#TX' || n end, 100, 10, 110, 'AUD', at, %(load)s, ops.now()
 from orders
 """,
-    "unleashed.sales_order_lines": LINES_OF
+    "unleashed.sales_order_lines": ORDERS
+    + AND_LINES
     + """
 insert into {table} (
     parent_guid, guid, line_number, product_guid, product_code, product_description, order_quantity, unit_price,
@@ -171,18 +169,19 @@ select
     'gid://shopify/Customer/' || buyer, 'buyer' || buyer || '@example.com', 110, 0, 0, 10, 110, %(load)s, ops.now()
 from orders
 """,
-    "shopify.order_lines": LINES_OF
+    "shopify.order_lines": ORDERS
+    + AND_LINES
     + """
 insert into {table} (
     order_id, id, sku, title, product_id, variant_id, quantity, taxable, is_gift_card, tax_lines, original_unit_price,
-    original_total, discounted_total, _parent_version, _load_id, _loaded_at
+    original_total, _parent_version, _load_id, _loaded_at
 )
 select
     'gid://shopify/Order/' || n, 'gid://shopify/LineItem/' || n || '-' || line, 'SKU-' || product,
     'Product ' || product, 'gid://shopify/Product/' || product, 'gid://shopify/ProductVariant/' || product, quantity,
     true, false, json_build_array(json_build_object('priceSet', json_build_object('shopMoney',
     json_build_object('amount', (quantity * price / 11.0)::numeric(14, 2)::text)))), price, quantity * price,
-    quantity * price, at, %(load)s, ops.now()
+    at, %(load)s, ops.now()
 from lines
 """,
     "shopify.fulfillments": ORDERS
@@ -204,7 +203,8 @@ select
     0, 10, 100, 110, %(load)s, ops.now()
 from orders
 """,
-    "bigcommerce.order_products": LINES_OF
+    "bigcommerce.order_products": ORDERS
+    + AND_LINES
     + """
 insert into {table} (
     order_id, id, product_id, variant_id, name, sku, quantity, price_ex_tax, total_ex_tax, total_tax,
@@ -226,7 +226,8 @@ select
     0, 0, 10, 110, %(load)s, ops.now()
 from orders
 """,
-    "woocommerce.order_lines": LINES_OF
+    "woocommerce.order_lines": ORDERS
+    + AND_LINES
     + """
 insert into {table} (
     order_id, id, product_id, variation_id, name, sku, quantity, subtotal, total, total_tax, price, cost,

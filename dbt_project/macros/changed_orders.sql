@@ -9,66 +9,37 @@
 -#}
 {% macro forget_changed_orders() %}
     {%- if is_incremental() %}
-    with
-
-    loads as (
-
-        select load_id, coalesce(finished_at, 'infinity') as finished_at
-        from {{ source('ops', 'loads') }}
-
-    ),
-
-    replayed as (
-
-        select
-            account,
-            payload ->> 'parent_key' as external_id,
-            max(resolved_at) as resolved_at
-        from {{ source('ops', 'dead_letters') }}
-        where status = 'replayed' and payload ->> 'parent_key' is not null
-        group by 1, 2
-
-    ),
-
-    unchanged as (
-
-        select made.order_id
-        from {{ this }} as made
-        inner join {{ ref('int_order_versions') }} as versions
-            on made.account = versions.account
-            and made.external_id = versions.external_id
-        left join loads on versions.load_id = loads.load_id
-        left join loads as copy_loads on versions.copy_load_id = copy_loads.load_id
-        left join replayed
-            on versions.account = replayed.account
-            and versions.external_id = replayed.external_id
-        left join replayed as copy_replayed
-            on versions.copy_account = copy_replayed.account
-            and versions.copy_external_id = copy_replayed.external_id
-        where
-            (made.load_id, made.is_mirrored, made.is_wholesale) = (versions.load_id, versions.is_mirrored, versions.is_wholesale)
-            and made.copy_external_id is not distinct from versions.copy_external_id
-            and made.copy_load_id is not distinct from versions.copy_load_id
-            and made.made_at > greatest(
-                loads.finished_at, copy_loads.finished_at, replayed.resolved_at, copy_replayed.resolved_at, '-infinity'
-            )
-
-    )
+    ---- tables of their own, so that the planner knows how much it is
+    create temporary table versions on commit drop as
+    select * from {{ ref('int_order_versions') }};
+    analyze versions;
 
     delete from {{ this }} as made
-    where not exists (select from unchanged where unchanged.order_id = made.order_id)
-    {%- else %}
-    select 1
-    {%- endif %}
-{% endmacro %}
+    where not exists (
+        select from versions
+        where
+            {{ same_version('versions', 'made') }}
+    );
 
+    {% for of in ['', 'copy_'] -%}
+    delete from {{ this }} as made
+    using {{ source('ops', 'loads') }} as loads
+    where
+        made.{{ of }}load_id = loads.load_id
+        and coalesce(loads.finished_at, 'infinity') >= made.made_at;
 
-{#- In `int_orders`: what it lacks. A table of its own, so that the planner knows how little it is. -#}
-{% macro find_missing_orders() %}
-    {%- if is_incremental() %}
+    delete from {{ this }} as made
+    using {{ source('ops', 'dead_letters') }} as letters
+    where
+        letters.status = 'replayed'
+        and made.{{ of }}account = letters.account
+        and made.{{ of }}external_id = letters.payload ->> 'parent_key'
+        and letters.resolved_at >= made.made_at;
+
+    {% endfor -%}
     create temporary table missing_orders on commit drop as
     select *
-    from {{ ref('int_order_versions') }} as versions
+    from versions
     where not exists (
         select from {{ this }} as made
         where made.account = versions.account and made.external_id = versions.external_id
@@ -78,6 +49,22 @@
     select 1
     {%- endif %}
 {% endmacro %}
+
+
+{#- Equal in everything that an order is made from; without nulls, so that it can be hashed. -#}
+{% macro same_version(one, other) -%}
+    {%- set columns = ['account', 'external_id', 'load_id', 'is_mirrored', 'is_wholesale', 'copy_account', 'copy_external_id', 'copy_load_id'] -%}
+    {%- set absent = {'load_id': '0', 'copy_load_id': '0', 'copy_account': "''", 'copy_external_id': "''"} -%}
+    {%- for column in columns -%}
+    {%- if column in absent -%}
+    coalesce({{ one }}.{{ column }}, {{ absent[column] }}) = coalesce({{ other }}.{{ column }}, {{ absent[column] }})
+    {%- else -%}
+    {{ one }}.{{ column }} = {{ other }}.{{ column }}
+    {%- endif %}
+    {%- if not loop.last %}
+            and {% endif -%}
+    {%- endfor -%}
+{%- endmacro %}
 
 
 {#- In a fact: takes away what was made of an order as it is no more. -#}

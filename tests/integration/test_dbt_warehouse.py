@@ -161,8 +161,10 @@ class Warehouse:
         self.put(account_key, "orders", id=name, **(order | own))
         for number, (quantity, total, line_tax) in enumerate(lines, 1):
             taxes = [{"priceSet": {"shopMoney": {"amount": part}}} for part in (line_tax, "0.00")]
-            line = {"sku": "lm-100", "quantity": quantity, "discounted_total": total, "tax_lines": json.dumps(taxes)}
-            self.store_line(account_key, name, f"{name}-{number}", when, **line)
+            discounts = [{"allocatedAmountSet": {"shopMoney": {"amount": part}}} for part in ("0.40", "0.60")]
+            line = {"tax_lines": json.dumps(taxes), "discount_allocations": json.dumps(discounts)}
+            goods_of_line = {"sku": "lm-100", "quantity": quantity, "original_total": Decimal(total) + 1}
+            self.store_line(account_key, name, f"{name}-{number}", when, **line, **goods_of_line)
 
     def store_line(self, account_key: str, order: str, id: str, when: datetime, **line: object) -> None:
         """A line of a Shopify order."""
@@ -274,7 +276,7 @@ def fill_stores(warehouse: Warehouse) -> None:
     day = at(10, 6, year=2025)
     store = {"display_fulfillment_status": "FULFILLED", "total_shipping_price": 11, "total_tax": 11, "total_price": 186}
     warehouse.store_order(STORE, "TX20001", day, (2, "110.00", "10.00"), (1, "15.00", "0.00"), **store)
-    gift_card = {"sku": None, "quantity": 1, "discounted_total": 50, "is_gift_card": True}
+    gift_card = {"sku": None, "quantity": 1, "original_total": 50, "is_gift_card": True}
     warehouse.store_line(STORE, "TX20001", "gift-card", day, **gift_card)
     for id, status, sent in (("a", "SUCCESS", 7), ("b", "SUCCESS", 8), ("c", "CANCELLED", 9)):
         parcel = {"order_id": "TX20001", "id": id, "status": status, "created_at": at(10, sent, year=2025)}

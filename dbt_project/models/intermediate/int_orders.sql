@@ -3,7 +3,7 @@
         materialized='incremental',
         incremental_strategy='append',
         on_schema_change='fail',
-        pre_hook=["{{ forget_changed_orders() }}", "{{ find_missing_orders() }}"],
+        pre_hook="{{ forget_changed_orders() }}",
         indexes=[{'columns': ['account', 'external_id'], 'unique': true}, {'columns': ['order_id']}],
     )
 }}

@@ -17,34 +17,49 @@ dates as (
 
 ),
 
-by_grain as (
+counted as (
 
-    {% for grain, start in [
-        ('day', 'dates.date'), ('week', 'dates.week_start'), ('month', 'dates.month_start'),
-        ('fy', 'dates.financial_year_start'), ('all', "'-infinity'::date"),
-    ] -%}
     select
         buying_days.business_key,
-        '{{ grain }}'::text as grain,
         buying_days.ordered_on as date,
+        count(*) as customers_of_day,
+        count(*) filter (where buying_days.has_earlier_order) as repeat_customers_of_day
+        {%- for grain, start in [
+            ('week', 'dates.week_start'),
+            ('month', 'dates.month_start'),
+            ('fy', 'dates.financial_year_start'),
+            ('all', "'-infinity'"),
+        ] %},
         count(*) filter (
-            where buying_days.previous_on is null or buying_days.previous_on < {{ start }}
-        ) as customers,
-        count(*) filter (where buying_days.previous_on is null) as new_customers,
+            where coalesce(buying_days.previous_on < {{ start }}, true)
+        ) as customers_of_{{ grain }},
         count(*) filter (
-            where
-                buying_days.has_earlier_order
-                and (buying_days.previous_repeat_on is null or buying_days.previous_repeat_on < {{ start }})
-        ) as repeat_customers
+            where buying_days.has_earlier_order and coalesce(buying_days.previous_repeat_on < {{ start }}, true)
+        ) as repeat_customers_of_{{ grain }}
+        {%- endfor %}
     from buying_days
     inner join dates on buying_days.ordered_on = dates.date
-    group by 1, 2, 3
-    {%- if not loop.last %}
+    group by 1, 2
 
-    union all
+),
 
-    {% endif %}
-    {%- endfor %}
+by_grain as (
+
+    select
+        counted.business_key,
+        grains.grain,
+        counted.date,
+        grains.customers,
+        counted.customers_of_all as new_customers,
+        grains.repeat_customers
+    from counted
+    cross join lateral (
+        values
+        {%- for grain in ['day', 'week', 'month', 'fy', 'all'] %}
+        ('{{ grain }}'::text, counted.customers_of_{{ grain }}, counted.repeat_customers_of_{{ grain }})
+        {{- ',' if not loop.last }}
+        {%- endfor %}
+    ) as grains (grain, customers, repeat_customers)
 
 )
 

@@ -17,7 +17,9 @@ orders as (
 
 ),
 
-unleashed_lines as (
+---- read twice, and never whole where few orders are made
+
+unleashed_lines as not materialized (
 
     select * from {{ ref('stg_unleashed__sales_order_lines') }}
 

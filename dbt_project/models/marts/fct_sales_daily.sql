@@ -2,7 +2,7 @@
 
 with
 
-orders as (
+orders as not materialized (
 
     select * from {{ ref('fct_orders') }}
     where is_sale
