@@ -70,16 +70,28 @@ def require_room(spooled: int = 0) -> None:
 
 
 @contextmanager
-def told_when_full() -> Iterator[None]:
-    """What is written inside ends with `DiskFull` when the disk has no room left at all."""
+def told_when_full(*also: type[Exception]) -> Iterator[None]:
+    """What is written inside ends with `DiskFull` when the disk has no room left at all.
+
+    So does an error of the other kinds, if a full disk is behind it.
+    """
     try:
         yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    except (OSError, *also) as error:
+        if _full(error):
             raise DiskFull(
                 f"the disk is full: {room()}. Make room, or set MASTEROPS_STATE_DIR to another disk"
             ) from error
         raise
+
+
+def _full(error: BaseException | None) -> bool:
+    """Whether the error, or one that it came from, says that a disk is full."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _room(folder: Path) -> Room:

@@ -19,7 +19,7 @@ import structlog
 from masterops_dagster.businesses import Account
 from masterops_dagster.database.connection import connect
 from masterops_dagster.settings import settings
-from masterops_dagster.sources import merge
+from masterops_dagster.sources import disk, merge
 from masterops_dagster.sources.catalogue import table_columns
 from masterops_dagster.sources.spool import Spooled
 from masterops_dagster.sources.stream import Column, Type
@@ -59,8 +59,13 @@ def application_name(account: Account) -> str:
 def load(account: Account, url: str, spooled: Sequence[Spooled]) -> str:
     """Merges the rows into the account's raw tables, all tables or none, and returns dlt's load id.
 
-    Only one load of an account may run at a time. Raises `LoadFailed`.
+    Only one load of an account may run at a time. Raises `LoadFailed`, or `DiskFull` where that is why.
     """
+    with disk.told_when_full(LoadFailed):
+        return _load(account, url, spooled)
+
+
+def _load(account: Account, url: str, spooled: Sequence[Spooled]) -> str:
     folder = settings().state_dir / "dlt"
     os.environ["DLT_DATA_DIR"] = str(folder)
     import dlt

@@ -191,12 +191,13 @@ def test_two_backfills_and_the_schedule_load_one_account_at_once(
     today = clock.today()
     days = [today - timedelta(days=ago) for ago in (90, 60, 30, 0)]
     with laboratory.database(loaded_before=False):
-        at_once = [start_load(), *(start_load("credit_notes", days[n], days[n + 2]) for n in (0, 1))]
+        backfills = [start_load("credit_notes", days[n], days[n + 2]) for n in (0, 1)]
+        at_once = [start_load(), *backfills]
         assert [ending(process) for process in at_once] == ["", "", ""]
         assert content(TEELIXIR) == should_be
 
 
-@pytest.mark.parametrize("size", ["16k", "32k", "48k", "64k", "80k", "100k", "128k"])
+@pytest.mark.parametrize("size", ["16k", "64k"])
 def test_the_disk_of_dlts_folder_is_full(laboratory: Laboratory, running: server.Server, size: str) -> None:
     """The smaller one is too small for what is read, the other one for what dlt makes of it."""
     should_be = laboratory.should_be(TEELIXIR, loaded_before=False)
