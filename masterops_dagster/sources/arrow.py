@@ -37,7 +37,7 @@ ARROW_TYPES: dict[Type, pa.DataType] = {
 SIXTH_DIGIT = Decimal("0.000001")
 DIGITS = Context(prec=24)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-NUL = "\x00"
+NUL = b"\x00"
 
 _encode_json = msgspec.json.Encoder(decimal_format="number").encode
 
@@ -161,15 +161,24 @@ class Converter:
             return broken, values
 
     def _extra(self, records: Sequence[Record], unknown: Counter[str]) -> pa.Array:
+        """What no column names, as JSON. Records of one kind have the same fields, so each kind is looked at once."""
+        kinds: Counter[tuple[str, ...]] = Counter()
+        strangers: dict[tuple[str, ...], tuple[str, ...]] = {}
+        dumped: list[bytes | None] = []
         known = self._known
-        dumped: list[str | None] = []
         for record in records:
-            if known.issuperset(record):
+            fields = tuple(record)
+            if fields in strangers:
+                names = strangers[fields]
+            else:
+                names = strangers[fields] = tuple(field for field in fields if field not in known)
+            if names:
+                kinds[fields] += 1
+                dumped.append(_encode_json({name: record[name] for name in names}))
+            else:
                 dumped.append(None)
-                continue
-            extra = {field: value for field, value in record.items() if field not in known}
-            unknown.update(extra.keys())
-            dumped.append(dump_json(extra))
+        for fields, times in kinds.items():
+            unknown.update(dict.fromkeys(strangers[fields], times))
         return pa.array(dumped, pa.string())
 
 
@@ -178,11 +187,16 @@ def _getter(path: str) -> Callable[[Sequence[Record]], Sequence[object]]:
     *outer, last = path.split(".")
     if not outer:
         return lambda records: [record.get(last) for record in records]
-    if len(outer) == 1:
-        (first,) = outer
-        return lambda records: [inner.get(last) if (inner := record.get(first)) else None for record in records]
     parent = _getter(".".join(outer))
-    return lambda records: [inner.get(last) if inner else None for inner in parent(records)]  # type: ignore[attr-defined]
+
+    def values(records: Sequence[Record]) -> Sequence[object]:
+        inners: Sequence[Any] = parent(records)
+        try:
+            return [inner[last] for inner in inners]
+        except (KeyError, TypeError, IndexError):  # not everywhere: one by one
+            return [inner.get(last) if inner else None for inner in inners]
+
+    return values
 
 
 # ---- one column at once
@@ -207,13 +221,14 @@ def _array(kind: Type, values: Sequence[object]) -> tuple[pa.Array, dict[int, st
 def _strings(values: Sequence[object]) -> pa.Array:
     """Raises where a value is neither string nor null."""
     strings = pa.array(values, pa.string())
-    empty = pc.equal(strings, "")
+    empty = pc.equal(pc.binary_length(strings), 0)
     return pc.if_else(empty, None, strings) if pc.any(empty).as_py() else strings
 
 
 def _text_column(values: Sequence[object]) -> pa.Array:
     strings = _strings(values)
-    if pc.any(pc.match_substring(strings, NUL)).as_py():
+    characters = strings.buffers()[2]
+    if characters is not None and NUL in characters.to_pybytes():
         raise ValueError("PostgreSQL's text holds no NUL")
     return strings
 
@@ -275,7 +290,7 @@ def _text(value: object) -> str | None:
     if value is None or value == "":
         return None
     if isinstance(value, str):
-        if NUL in value:
+        if "\x00" in value:
             raise Unfit("a text with a NUL character, which PostgreSQL can't hold")
         try:
             value.encode()
