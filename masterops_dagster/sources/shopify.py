@@ -89,7 +89,8 @@ STREAMS = (
     of_order(
         "order_lines",
         "lineItems",
-        "Lines of orders; `discounted_total` is after all discounts, with tax where the order's prices include it.",
+        "Lines of orders. What a line cost is `original_total` less the sum of `discount_allocations`: its own "
+        "discounts and its shares of the order's; with tax where the order's prices include it.",
         columns(
             id=TEXT,
             sku=TEXT,
@@ -102,12 +103,9 @@ STREAMS = (
             taxable=BOOLEAN,
             is_gift_card=(BOOLEAN, "isGiftCard"),
             tax_lines=(JSON, "taxLines"),
+            discount_allocations=(JSON, "discountAllocations"),
         )
-        + money(
-            original_unit_price="originalUnitPriceSet",
-            original_total="originalTotalSet",
-            discounted_total="discountedTotalSet",
-        ),
+        + money(original_unit_price="originalUnitPriceSet", original_total="originalTotalSet"),
     ),
     of_order(
         "fulfillments",
@@ -221,9 +219,7 @@ STREAMS = (
         modified="updated_at",
         columns=columns(id=TEXT)
         + DATES
-        + columns(
-            name=TEXT, is_active=(BOOLEAN, "isActive"), fulfills_online_orders=(BOOLEAN, "fulfillsOnlineOrders")
-        ),
+        + columns(name=TEXT, is_active=(BOOLEAN, "isActive"), fulfills_online_orders=(BOOLEAN, "fulfillsOnlineOrders")),
         description="Where the store keeps stock.",
     ),
     Stream(

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
@@ -256,6 +257,23 @@ def test_stores_are_told_apart(stand_ins: StandIns) -> None:
 
 
 # ---- operations
+
+
+def test_lines_come_to_the_subtotal_whatever_was_taken_off_the_line_or_the_whole(
+    stand_ins: StandIns, store: Shopify
+) -> None:
+    """`discountedTotalSet` is more, where something was taken off the whole."""
+    of_the_whole = next(
+        record
+        for record in stand_ins.world().scan(TEELIXIR, "orders")
+        if record.body["discountCodes"]
+        and sum(len(line["discountAllocations"]) == 2 for line in record.body["lineItems"]) > 1
+    )
+    order = store.order(str(of_the_whole.id))
+    assert sum(line.total for line in order.line_items) == Decimal(
+        of_the_whole.body["subtotalPriceSet"]["shopMoney"]["amount"]
+    )
+    assert {len(line.discounts) for line in order.line_items if not line.is_gift_card} == {2}
 
 
 def test_an_order_is_found_by_id_and_by_name_with_all_its_lines(stand_ins: StandIns, store: Shopify) -> None:

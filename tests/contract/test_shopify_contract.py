@@ -512,6 +512,8 @@ class TestShopify(ConnectorContract):
         order = connector.order("gid://shopify/Order/1")
         assert len(order.line_items) == 60
         assert str(order.total_price) == "12.50"
+        assert [str(part) for part in order.line_items[59].discounts] == ["0.1", "0.25"]
+        assert str(order.line_items[59].total) == "0.65"
         assert order.company_id == "gid://shopify/Company/5"
         assert connector.order_named("#TX1").id == order.id
         assert api.sent[-1][0] == "OrderLines"
@@ -602,7 +604,7 @@ def _line(number: int) -> dict[str, Any]:
         "product": None,
         "variant": {"id": "V"},
         "originalTotalSet": _bag("1.0"),
-        "discountedTotalSet": _bag("0.9"),
+        "discountAllocations": [{"allocatedAmountSet": _bag("0.1")}, {"allocatedAmountSet": _bag("0.25")}],
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import httpx
@@ -28,7 +29,7 @@ Json = dict[str, Any]
 BAG = "{ shopMoney { amount currencyCode } }"
 LINE = f"""id sku title variantTitle quantity currentQuantity taxable isGiftCard product {{ id }} variant {{ id }}
     taxLines {{ title rate priceSet {BAG} }} originalUnitPriceSet {BAG} originalTotalSet {BAG}
-    discountedTotalSet(withCodeDiscounts: true) {BAG}"""
+    discountAllocations {{ allocatedAmountSet {BAG} }} discountedTotalSet(withCodeDiscounts: true) {BAG}"""
 ORDER = f"""id name createdAt updatedAt processedAt cancelledAt cancelReason closedAt test displayFinancialStatus
     displayFulfillmentStatus currencyCode taxesIncluded email phone poNumber sourceName discountCodes tags note
     customer {{ id displayName defaultEmailAddress {{ emailAddress marketingState }} }}
@@ -417,6 +418,26 @@ def test_totals_leave_codes_out_unless_they_are_asked_in(stand_ins: StandIns, st
     lines = store.data(text, id=record.id)["order"]["lineItems"]["nodes"]
     assert [line["with"] for line in lines] == [line["discountedTotalSet"] for line in record.body["lineItems"]]
     assert all(line["without"] == line["originalTotalSet"] for line in lines)
+
+
+def test_no_total_of_a_line_knows_what_was_taken_off_the_whole(stand_ins: StandIns, store: Store) -> None:
+    def whole(body: Json) -> bool:
+        return any(len(line["discountAllocations"]) == 2 for line in body["lineItems"])
+
+    record = next(iter(stand_ins.world().scan(RETAIL, "orders", Query(matching=whole))))
+    text = f"""query Q($id: ID!) {{ order(id: $id) {{ subtotalPriceSet {BAG} lineItems(first: 50) {{ nodes {{ {LINE}
+        without: discountedTotalSet {BAG} }} }} }} }}"""
+    order = store.data(text, id=record.id)["order"]
+    net = Decimal(0)
+    for line in order["lineItems"]["nodes"]:
+        original, with_codes, without = (
+            Decimal(line[name]["shopMoney"]["amount"]) for name in ("originalTotalSet", "discountedTotalSet", "without")
+        )
+        off = [Decimal(one["allocatedAmountSet"]["shopMoney"]["amount"]) for one in line["discountAllocations"]]
+        assert without == original
+        assert with_codes == original - sum(off[:1])
+        net += original - sum(off)
+    assert net == Decimal(order["subtotalPriceSet"]["shopMoney"]["amount"])
 
 
 def test_a_person_or_a_company_has_bought(stand_ins: StandIns) -> None:

@@ -15,6 +15,7 @@ from masterops_dagster.businesses import INTERCOMPANY_CUSTOMERS, MELBOURNE
 from masterops_dagster.simulator.world.books.common import net_moment, plain_abn
 from masterops_dagster.simulator.world.books.copies import Copies
 from masterops_dagster.simulator.world.records import Query
+from masterops_dagster.simulator.world.seeding import cents
 from masterops_dagster.simulator.world.store import World
 from masterops_dagster.sources.shopify import STREAMS
 
@@ -59,7 +60,13 @@ def amount(bag: Body) -> Decimal:
 
 def net(order: Body, line: Body) -> Decimal:
     tax = sum((amount(tax["priceSet"]) for tax in line["taxLines"]), Decimal(0))
-    return amount(line["discountedTotalSet"]) - (tax if order["taxesIncluded"] else 0)
+    return total(line) - (tax if order["taxesIncluded"] else 0)
+
+
+def total(line: Body) -> Decimal:
+    """After all discounts."""
+    off = sum((amount(one["allocatedAmountSet"]) for one in line["discountAllocations"]), Decimal(0))
+    return amount(line["originalTotalSet"]) - off
 
 
 def found_at(body: Body, path: str) -> list[object]:
@@ -97,7 +104,7 @@ def test_every_column_of_every_stream_is_there(world: World, business: str) -> N
 def test_orders_and_refunds_add_up(orders: dict[str, list[Body]], business: str) -> None:
     for order in orders[business]:
         lines = order["lineItems"]
-        price = sum(amount(line["discountedTotalSet"]) for line in lines)
+        price = sum(map(total, lines))
         assert amount(order["subtotalPriceSet"]) == price
         assert amount(order["totalDiscountsSet"]) == sum(amount(line["originalTotalSet"]) for line in lines) - price
         tax = Decimal(0) if order["taxesIncluded"] else amount(order["totalTaxSet"])
@@ -109,6 +116,10 @@ def test_orders_and_refunds_add_up(orders: dict[str, list[Body]], business: str)
             gone[line["lineItem"]["id"]] += line["quantity"]
         for line in lines:
             assert amount(line["originalTotalSet"]) == amount(line["originalUnitPriceSet"]) * line["quantity"]
+            assert 0 <= total(line) <= amount(line["discountedTotalSet"]) <= amount(line["originalTotalSet"])
+            assert all(amount(one["allocatedAmountSet"]) > 0 for one in line["discountAllocations"])
+            taxes = [amount(tax["priceSet"]) for tax in line["taxLines"]]
+            assert taxes == ([cents(total(line) / (11 if order["taxesIncluded"] else 10))] if line["taxable"] else [])
             assert line["currentQuantity"] == line["quantity"] - gone.pop(line["id"], 0) >= 0
         assert not gone
         assert len({line["id"] for line in lines}) == len(lines) > 0
@@ -243,6 +254,20 @@ def test_a_third_of_elevates_orders_come_in_through_its_store(world: World, orde
     companies = [o["purchasingEntity"] for o in orders["elevate_wholesale"] if o["purchasingEntity"] is not None]
     assert 0.9 < len(companies) / len(orders["elevate_wholesale"]) < 1
     assert any(entity["contact"] is None for entity in companies)
+
+
+@pytest.mark.parametrize("business", STORES)
+def test_some_orders_get_something_off_the_whole(orders: dict[str, list[Body]], business: str) -> None:
+    """What a line's `discountedTotalSet` doesn't know of."""
+    of_the_whole = [
+        order
+        for order in orders[business]
+        if sum(amount(line["discountedTotalSet"]) for line in order["lineItems"]) > amount(order["subtotalPriceSet"])
+    ]
+    assert 0.04 < len(of_the_whole) / len(orders[business]) < 0.13
+    lines = [line for order in of_the_whole for line in order["lineItems"]]
+    assert not any(line["isGiftCard"] and line["discountAllocations"] for line in lines)
+    assert any(len(line["discountAllocations"]) == 2 for line in lines) == (business == "teelixir")
 
 
 def test_orders_are_of_every_kind(orders: dict[str, list[Body]]) -> None:

@@ -24,8 +24,15 @@ class Model(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True, extra="ignore")
 
 
+def _allocated(value: object) -> object:
+    """The amounts of `discountAllocations`."""
+    if not isinstance(value, list | tuple):
+        return value
+    return [one.get("allocatedAmountSet") if isinstance(one, dict) else one for one in value]
+
+
 class OrderLine(Model):
-    """`discounted_total` is after all discounts, with tax where the order's prices include it."""
+    """`discounts` are those of the line and its shares of the order's; tax is included where the order's prices are."""
 
     id: str
     sku: str | None = None
@@ -37,7 +44,12 @@ class OrderLine(Model):
     product_id: str | None = Field(None, validation_alias=AliasPath("product", "id"))
     variant_id: str | None = Field(None, validation_alias=AliasPath("variant", "id"))
     original_total: Money = Field(validation_alias="originalTotalSet")
-    discounted_total: Money = Field(validation_alias="discountedTotalSet")
+    discounts: Annotated[tuple[Money, ...], BeforeValidator(_allocated)] = Field(validation_alias="discountAllocations")
+
+    @property
+    def total(self) -> Decimal:
+        """After all discounts."""
+        return self.original_total - sum(self.discounts, Decimal(0))
 
 
 class Order(Model):

@@ -28,8 +28,9 @@ KEPT: Mapping[str, str] = {
         name note phone poNumber processedAt purchasingEntity refunds shippingAddress sourceName subtotalPriceSet tags
         taxesIncluded test totalDiscountsSet totalPrice totalPriceSet totalRefundedSet totalShippingPriceSet totalTaxSet
         updatedAt""",
-    "LineItem": """currentQuantity discountedTotal discountedTotalSet id isGiftCard name originalTotalSet
-        originalUnitPriceSet product quantity sku taxLines taxable title variant variantTitle""",
+    "LineItem": """currentQuantity discountAllocations discountedTotal discountedTotalSet id isGiftCard name
+        originalTotalSet originalUnitPriceSet product quantity sku taxLines taxable title variant variantTitle""",
+    "DiscountAllocation": "allocatedAmountSet",
     "TaxLine": "price priceSet rate ratePercentage title",
     "MoneyBag": "presentmentMoney shopMoney",
     "MoneyV2": "amount currencyCode",

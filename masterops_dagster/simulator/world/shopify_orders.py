@@ -31,14 +31,19 @@ CARRIERS = (
 )
 DAYS_BETWEEN_LARGE_ORDERS = 61
 GST_RATE = 0.1
+SPEND_AND_SAVE = 0.08
+"""Of the orders, that get an automatic discount on the whole."""
 NOTHING = Decimal("0.00")
 
 
 class Item:
-    """A line of an order in the store. Amounts are with tax where the order's prices are (`included`)."""
+    """A line of an order in the store. Amounts are with tax where the order's prices are (`included`).
+
+    `discounted` is after all discounts: the line's own and its share of the order's (`order_discount`).
+    """
 
     __slots__ = (
-        *("article", "cost", "discounted", "id", "included", "place", "quantity"),
+        *("article", "cost", "discounted", "id", "included", "order_discount", "place", "quantity"),
         *("removed", "tax", "total", "unit_price", "_body"),
     )
 
@@ -63,11 +68,21 @@ class Item:
         self.cost = cost
         self.total = quantity * unit_price
         self.discounted = cents(self.total * (1 - discount))
-        self.tax = NOTHING
-        if article is not None and article.taxed:
-            self.tax = cents(self.discounted / 11 if included else self.discounted / 10)
+        self.order_discount = NOTHING
         self.removed = 0
+        self._charge_tax()
         self._body: Body | None = None
+
+    def share(self, order_discount: Decimal) -> None:
+        """Take the line's share of a discount on the whole order off; once, before the order is placed."""
+        self.order_discount = order_discount
+        self.discounted -= order_discount
+        self._charge_tax()
+
+    def _charge_tax(self) -> None:
+        self.tax = NOTHING
+        if self.article is not None and self.article.taxed:
+            self.tax = cents(self.discounted / 11 if self.included else self.discounted / 10)
 
     def worth(self, quantity: int) -> tuple[Decimal, Decimal]:
         """(what is paid back for so many, the tax in or on it)."""
@@ -106,6 +121,8 @@ class Item:
             variant_title = FORMS[article.number % len(FORMS)][0] if retail else None
             product, variant = shopify.product_number(article), shopify.variant_number(article)
         taxed = article is not None and article.taxed
+        before_order = self.discounted + self.order_discount
+        allocated = [part for part in (self.total - before_order, self.order_discount) if part]
         return {
             "id": self.id,
             "sku": sku,
@@ -119,7 +136,8 @@ class Item:
             "taxLines": [{"title": "GST", "rate": GST_RATE, "priceSet": bag(self.tax)}] if taxed else [],
             "originalUnitPriceSet": bag(self.unit_price),
             "originalTotalSet": bag(self.total),
-            "discountedTotalSet": bag(self.discounted),
+            "discountedTotalSet": bag(before_order),
+            "discountAllocations": [{"allocatedAmountSet": bag(part)} for part in allocated],
         }
 
 
@@ -400,6 +418,7 @@ def order(
         items = shelf.many(lines) if lines is not None else shelf.some()
         if retail and dice.hits(0.02):
             items.append(shelf.gift_card(len(items)))
+    _spend_and_save(items, Dice(plan.seed, shopify.account_key(business_key), number, "spend and save"))
     own = ShopOrder(plan, business_key, who, number, at, items, dice, included=included, codes=codes, test=test)
     own.paid = dice.hits(0.96 if retail else 0.3)
     if only_gift_cards:
@@ -464,6 +483,21 @@ def abandoned(plan: Plan, business_key: str, day: date) -> Iterator[Version]:
             done = at + dice.whole(1, 48) * HOUR
             states.append((done, {**body, "completedAt": stamp(done), "updatedAt": stamp(done)}))
         yield from versions(account, "abandoned_checkouts", body["id"], number, states)
+
+
+def _spend_and_save(items: Sequence[Item], dice: Dice) -> None:
+    """Some orders get so much per cent or so many dollars off the whole, spread over all lines but gift cards."""
+    if not dice.hits(SPEND_AND_SAVE):
+        return
+    goods = [item for item in items if item.article is not None]
+    value = sum((item.discounted for item in goods), NOTHING)
+    off = dice.one((cents(value / 20), cents(value / 10), min(Decimal("10.00"), cents(value / 4))))
+    before = given = NOTHING
+    for item in goods if off else ():
+        before += item.discounted
+        up_to_here = cents(off * before / value)
+        item.share(up_to_here - given)
+        given = up_to_here
 
 
 # ---- what becomes of an order

@@ -17,6 +17,7 @@ of_current_parents as (
     select
         source.*,
         parents.taxes_included,
+        {{ json_sum('source.discount_allocations', '{allocatedAmountSet,shopMoney,amount}') }} as discount,
         {{ json_sum('source.tax_lines', '{priceSet,shopMoney,amount}') }} as tax
     from source
     inner join parents
@@ -49,7 +50,7 @@ renamed as (
         quantity,
         current_quantity,
         original_unit_price as unit_price,
-        {{ money('discounted_total - case when taxes_included then tax else 0 end') }} as line_total,
+        {{ money('original_total - discount - case when taxes_included then tax else 0 end') }} as line_total,
         {{ money('tax') }} as line_tax,
 
         ---- booleans

@@ -32,7 +32,7 @@ def books(reading: Reading, account: Account) -> Books:
             continue
         lines = [
             (
-                _amount(line["discountedTotalSet"]) - (_tax(line) if order["taxesIncluded"] else ZERO),
+                _total(line) - (_tax(line) if order["taxesIncluded"] else ZERO),
                 decimal(line["quantity"]),
                 copies.cost(order["name"], line["sku"], decimal(line["quantity"])),
             )
@@ -85,6 +85,12 @@ def _buyer(order: Body) -> str:
         return "shopify:" + str(order["customer"]["id"]).rpartition("/")[2]
     email = plain_email(order["email"])
     return f"guest:{email}" if email else f"order:{order['id']}"
+
+
+def _total(line: Body) -> Decimal:
+    """After all discounts: `discountedTotalSet` leaves those of the whole order out."""
+    off = sum((_amount(one["allocatedAmountSet"]) for one in line["discountAllocations"]), ZERO)
+    return _amount(line["originalTotalSet"]) - off
 
 
 def _tax(line: Body) -> Decimal:
