@@ -20,9 +20,11 @@ from masterops_dagster.sources.ledger import Connection
 from masterops_dagster.sources.raw_tables import table_name
 from masterops_dagster.sources.stream import Mode, Stream
 
-STILL_READ = frozenset({("hubspot", "companies"), ("hubspot", "contacts"), ("shopify", "orders")})
+STILL_READ = frozenset(
+    {("hubspot", "companies"), ("hubspot", "contacts"), ("n8n", "executions"), ("shopify", "orders")}
+)
 """Streams whose deleted rows the warehouse knows: who a merged contact became, of which order an Unleashed order is the
-copy. A test holds this against the staging views."""
+copy, which runs of a workflow there were before n8n pruned them. A test holds this against the staging views."""
 
 IS_THERE = "select to_regclass(%s) is not null"
 

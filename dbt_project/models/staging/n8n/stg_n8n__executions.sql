@@ -34,7 +34,8 @@ renamed as (
         _loaded_at as loaded_at,
         _load_id as load_id
     from source
-    where _deleted_at is null
+    -- n8n forgets runs a while after they ended: those happened, though it has them no longer
+    where _deleted_at is null or stopped_at is not null or lower(status) in ('success', 'error', 'crashed', 'canceled')
 
 )
 
