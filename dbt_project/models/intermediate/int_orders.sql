@@ -40,6 +40,7 @@ fulfilments as (
     inner join {{ ref('stg_shopify__fulfillments') }} as parcels
         on versions.account = parcels.account
         and versions.external_id = parcels.order_shopify_id
+        {{- and_only('missing_orders', 'parcels.order_shopify_id', 'external_id') }}
     where parcels.fulfilment_status = 'success'
     group by 1, 2
 
@@ -81,6 +82,7 @@ unleashed as (
     inner join unleashed_orders as orders
         on versions.account = orders.account
         and versions.external_id = orders.unleashed_id
+        {{- and_only('missing_orders', 'orders.unleashed_id', 'external_id') }}
 
 ),
 
@@ -113,6 +115,7 @@ shopify as (
     inner join shopify_orders as orders
         on versions.account = orders.account
         and versions.external_id = orders.shopify_id
+        {{- and_only('missing_orders', 'orders.shopify_id', 'external_id') }}
     left join fulfilments
         on versions.account = fulfilments.account
         and versions.external_id = fulfilments.external_id
@@ -145,6 +148,7 @@ bigcommerce as (
     inner join bigcommerce_orders as orders
         on versions.account = orders.account
         and versions.external_number = orders.bigcommerce_id
+        {{- and_only('missing_orders', 'orders.bigcommerce_id', 'external_number') }}
 
 ),
 
@@ -172,6 +176,7 @@ woocommerce as (
     inner join woocommerce_orders as orders
         on versions.account = orders.account
         and versions.external_number = orders.woocommerce_id
+        {{- and_only('missing_orders', 'orders.woocommerce_id', 'external_number') }}
 
 ),
 

@@ -37,6 +37,7 @@ copied_costs as (
     inner join unleashed_lines as copied
         on orders.copy_account = copied.account
         and orders.copy_external_id = copied.order_unleashed_id
+        {{- and_only('orders_to_make', 'copied.order_unleashed_id', 'copy_external_id') }}
     order by orders.order_id, copied.sku, copied.line_number, copied.unleashed_id
 
 ),
@@ -58,6 +59,7 @@ unleashed as (
     inner join unleashed_lines as lines
         on orders.account = lines.account
         and orders.external_id = lines.order_unleashed_id
+        {{- and_only('orders_to_make', 'lines.order_unleashed_id', 'external_id') }}
 
 ),
 
@@ -78,6 +80,7 @@ shopify as (
     inner join {{ ref('stg_shopify__order_lines') }} as lines
         on orders.account = lines.account
         and orders.external_id = lines.order_shopify_id
+        {{- and_only('orders_to_make', 'lines.order_shopify_id', 'external_id') }}
     left join copied_costs
         on orders.order_id = copied_costs.order_id
         and lines.sku = copied_costs.sku
@@ -102,6 +105,7 @@ bigcommerce as (
     inner join {{ ref('stg_bigcommerce__order_products') }} as lines
         on orders.account = lines.account
         and orders.external_number = lines.order_bigcommerce_id
+        {{- and_only('orders_to_make', 'lines.order_bigcommerce_id', 'external_number') }}
 
 ),
 
@@ -122,6 +126,7 @@ woocommerce as (
     inner join {{ ref('stg_woocommerce__order_lines') }} as lines
         on orders.account = lines.account
         and orders.external_number = lines.order_woocommerce_id
+        {{- and_only('orders_to_make', 'lines.order_woocommerce_id', 'external_number') }}
 
 ),
 
