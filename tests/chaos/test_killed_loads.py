@@ -106,7 +106,7 @@ def start_load(streams: str = ",".join(STREAMS), *days: date, on_a_disk_of: str 
         "-m",
         "tests.one_load",
         TEELIXIR.key,
-        ",".join(STREAMS),
+        streams,
         *(day.isoformat() for day in days),
     ]
     if on_a_disk_of:
