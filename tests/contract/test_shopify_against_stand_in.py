@@ -248,6 +248,10 @@ def test_an_apps_own_credentials_open_the_store(stand_ins: StandIns) -> None:
         store.count("customers")
 
 
+def test_the_app_may_read_orders_of_any_age(store: Shopify) -> None:
+    assert {"read_orders", "read_all_orders"} <= store.scopes()
+
+
 def test_stores_are_told_apart(stand_ins: StandIns) -> None:
     names = set()
     for key in STORES:

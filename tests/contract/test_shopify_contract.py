@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Unpack
 
 import pytest
+from structlog.testing import capture_logs
 
 from masterops_dagster.connectors.base import Options, Record
 from masterops_dagster.connectors.budget import Bucket, InMemoryBudget
@@ -53,6 +54,9 @@ def error(message: str, code: str | None = None, **extensions: object) -> dict[s
     return {"errors": [{"message": message, "extensions": {**({"code": code} if code else {}), **extensions}}]}
 
 
+DENIED = error("Access denied for this field.", "ACCESS_DENIED")
+
+
 class ShopifyApi:
     """The Admin API over a list of customers; other documents have `answers` of their own, by operation name.
 
@@ -63,7 +67,9 @@ class ShopifyApi:
         self.rows: list[dict[str, Any]] = []
         self.accepts_credentials = True
         self.tokens = {SECRET}
-        self.answers: dict[str, Callable[[Variables], dict[str, Any]]] = {}
+        self.answers: dict[str, Callable[[Variables], dict[str, Any]]] = {
+            "AccessScopes": lambda variables: _scopes("read_orders", "read_all_orders")
+        }
         self.sent: list[tuple[str, Variables]] = []
         self.points: tuple[float, float] | None = None
         self.cost = 1
@@ -116,6 +122,11 @@ class ShopifyApi:
         info = {"hasNextPage": len(placed) > len(page), "endCursor": cursor}
         nodes = page if name == "Customers" else [{"id": row["id"]} for row in page]
         return {"data": {"customers": {"nodes": nodes, "pageInfo": info}}}
+
+
+def _scopes(*handles: str) -> dict[str, Any]:
+    granted = [{"handle": handle} for handle in handles]
+    return {"data": {"currentAppInstallation": {"accessScopes": granted}}}
 
 
 def _number(row: dict[str, Any]) -> int:
@@ -402,6 +413,57 @@ class TestShopify(ConnectorContract):
         with pytest.raises(ValueError, match="either"):
             list(connector.read("orders", modified_since=BEGINNING, created_from=BEGINNING))
         assert server.seen == []
+
+    # ---- orders that Shopify hides
+
+    @pytest.mark.parametrize("window", [{}, {"created_from": BEGINNING}, {"created_to": BEGINNING}])
+    def test_old_orders_without_their_scope_are_warned_of_once(
+        self, api: ShopifyApi, connector: Shopify, window: dict[str, datetime]
+    ) -> None:
+        api.answers["AccessScopes"] = lambda variables: _scopes("read_orders")
+        api.answers["Orders"] = lambda variables: {"data": {"orders": _connection([])}}
+        with capture_logs() as logged:
+            for _ in range(2):
+                assert list(connector.read("orders", **window)) == []  # type: ignore[arg-type]
+        (warning,) = logged
+        assert warning["log_level"] == "warning"
+        assert warning["missing_scope"] == "read_all_orders"
+        assert "read_all_orders" in warning["event"]
+        assert warning["account"] == "shopify_test"
+        assert [name for name, _ in api.sent].count("AccessScopes") == 1
+
+    def test_scopes_are_asked_for_only_where_they_matter(self, api: ShopifyApi, connector: Shopify) -> None:
+        api.answers["Orders"] = lambda variables: {"data": {"orders": _connection([])}}
+        with capture_logs() as logged:
+            list(connector.read("orders", modified_since=BEGINNING))
+            list(connector.read("orders", created_from=datetime.now(UTC) - timedelta(days=59)))
+            list(connector.read("customers"))
+            assert "AccessScopes" not in [name for name, _ in api.sent]
+            list(connector.read("orders"))
+        assert logged == []
+        assert "AccessScopes" in [name for name, _ in api.sent]
+
+    def test_hidden_orders_are_not_taken_for_deleted(self, api: ShopifyApi, connector: Shopify) -> None:
+        api.answers["OrderKeys"] = lambda variables: {
+            "data": {"orders": _connection([{"id": "gid://shopify/Order/1"}])}
+        }
+        assert list(connector.keys("orders")) == [["gid://shopify/Order/1"]]
+        with self.connect(connector.base_url) as without:
+            api.answers["AccessScopes"] = lambda variables: _scopes("read_orders")
+            with pytest.raises(PermissionDenied, match="read_all_orders") as caught:
+                list(without.keys("orders"))
+        assert "Grant" in caught.value.advice
+
+    @pytest.mark.parametrize("answer", [DENIED, {"data": {"currentAppInstallation": None}}])
+    def test_a_store_that_does_not_tell_the_scopes_is_read_all_the_same(
+        self, api: ShopifyApi, connector: Shopify, answer: dict[str, Any]
+    ) -> None:
+        api.answers["AccessScopes"] = lambda variables: answer
+        api.answers["Orders"] = lambda variables: {"data": {"orders": _connection([_order(1, [])])}}
+        with capture_logs() as logged:
+            (page,) = connector.read("orders")
+        assert len(page.items) == 1
+        assert [entry["event"] for entry in logged] == ["Shopify doesn't tell the app's scopes"]
 
     # ---- what is nested
 

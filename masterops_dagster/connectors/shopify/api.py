@@ -6,6 +6,7 @@ Facts from Shopify's documentation (version 2026-10):
   it the answer is 200 with the error THROTTLED; a document of more than 1,000 points is refused (MAX_COST_EXCEEDED).
 - Errors come beside partial data: an answer with any error is none. Mutations put what they refuse into `userErrors`.
 - Reading orders older than 60 days takes the scope `read_all_orders`; without it they are just not there.
+  An app may ask which scopes it has.
 """
 
 from __future__ import annotations

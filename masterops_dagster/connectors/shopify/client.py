@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar, Unpack
 
 import httpx
+import structlog
 from pydantic import BaseModel, ValidationError
 
 from masterops_dagster.connectors.base import Options, Page, Record
 from masterops_dagster.connectors.budget import Bucket
-from masterops_dagster.connectors.errors import NotFound, Rejected
+from masterops_dagster.connectors.errors import MalformedResponse, NotFound, PermissionDenied, Rejected
 from masterops_dagster.connectors.shopify.api import API_VERSION, POINTS, ShopifyApi, TooCostly
 from masterops_dagster.connectors.shopify.bulk import BulkPatience, PagesInstead, bulk_records
 from masterops_dagster.connectors.shopify.models import InventoryChange, InventoryQuantity, Order
@@ -31,6 +32,15 @@ REFUNDED_AT_ONCE = 50
 
 MAX_QUANTITIES = 250
 """Of one request: Shopify takes no longer list as an argument."""
+
+ALL_ORDERS = "read_all_orders"
+"""The scope without which orders older than `RECENT` are left out, of lists and counts, without a word."""
+
+RECENT = timedelta(days=60)
+HIDDEN = f"Shopify hides orders older than {RECENT.days} days: the app lacks the scope {ALL_ORDERS}"
+GRANT = f"Grant the app the scope {ALL_ORDERS} and load the orders again from their beginning."
+
+log = structlog.get_logger()
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -63,6 +73,7 @@ class Shopify(ShopifyApi):
         self.bulk_from = bulk_from
         self.bulk_patience = bulk_patience or BulkPatience()
         self._sizes: dict[str, int] = {}
+        self._sees_all_orders: bool | None = None
 
     # ---- ingest
 
@@ -80,8 +91,9 @@ class Shopify(ShopifyApi):
 
         Pages at first, by creation or modification; where `bulk_from` objects and more are still to come after as many,
         the rest is read by a bulk operation. What is modified while it is read comes once more at the end. `properties`
-        means nothing here, and nothing is ever archived. Raises `ValueError` for a resource that doesn't exist, or has
-        no such filter.
+        means nothing here, and nothing is ever archived. Orders of more than 60 days ago come only with the scope
+        `read_all_orders`: a warning is logged where it is missing. Raises `ValueError` for a resource that doesn't
+        exist, or has no such filter.
         """
         what = _resource(resource)
         if modified_since is not None and (created_from is not None or created_to is not None):
@@ -104,6 +116,8 @@ class Shopify(ShopifyApi):
             search += [f"{what.created}:>='{start}'"] if start else []
             search += [f"{what.created}:<'{end}'"] if end else []
             wanted = _within("createdAt", start, end)
+        if what.name == "orders" and modified_since is None:
+            self._warn_of_hidden_orders(created_from)
         for nodes in self._walk(what, what.document, order, search):
             records = self._completed(what, [node for node in nodes if wanted is None or wanted(node)])
             if records:
@@ -119,8 +133,14 @@ class Shopify(ShopifyApi):
         return None if what.count is None else self._counted(what.count, [], f"count {resource}")
 
     def keys(self, resource: str) -> Iterator[Sequence[object]]:
-        """The ids of all objects, a page at a time; of `inventory_levels` (item, location)."""
+        """The ids of all objects, a page at a time; of `inventory_levels` (item, location).
+
+        Raises `PermissionDenied` for orders without the scope `read_all_orders`: those of more than 60 days ago would
+        seem to be gone.
+        """
         what = _resource(resource)
+        if what.name == "orders" and self._sees_all() is False:
+            raise self.failure(PermissionDenied, HIDDEN, f"list {resource}", GRANT)
         if what.keys is not None:
             for nodes in self._walk(what, what.keys, BY_ID, [], bulk=False):
                 yield [node["id"] for node in nodes]
@@ -133,6 +153,30 @@ class Shopify(ShopifyApi):
         operation = "get the store"
         shop = self.part(self.execute("shop", {}, operation=operation), "shop", operation)
         return f"Shopify store {str(shop.get('id')).rpartition('/')[2]} ({shop.get('myshopifyDomain')})"
+
+    def scopes(self) -> frozenset[str]:
+        """What the app may do in the store: `read_orders`, …"""
+        operation = "get the app's scopes"
+        answer = self.execute("access_scopes", {}, operation=operation)
+        found = self.part(answer, "currentAppInstallation", operation).get("accessScopes")
+        if not isinstance(found, list):
+            raise self.malformed(operation, "the answer has no accessScopes")
+        return frozenset(str(scope.get("handle")) for scope in found if isinstance(scope, dict))
+
+    def _warn_of_hidden_orders(self, created_from: datetime | None) -> None:
+        """Where orders are read that Shopify hides without the scope; once."""
+        recent = created_from is not None and created_from >= datetime.now(UTC) - RECENT
+        if not recent and self._sees_all_orders is None and self._sees_all() is False:
+            log.warning(HIDDEN, account=self.account, missing_scope=ALL_ORDERS, advice=GRANT)
+
+    def _sees_all(self) -> bool | None:
+        """Whether Shopify shows orders of any age; None where it doesn't tell."""
+        if self._sees_all_orders is None:
+            try:
+                self._sees_all_orders = ALL_ORDERS in self.scopes()
+            except (MalformedResponse, PermissionDenied, Rejected) as error:
+                log.warning("Shopify doesn't tell the app's scopes", account=self.account, error=str(error))
+        return self._sees_all_orders
 
     def _walk(
         self, what: Resource, document: str, order: ListOrder, search: Sequence[str], *, bulk: bool = True
