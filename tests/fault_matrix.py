@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from masterops_dagster.businesses import account
 from masterops_dagster.connectors.telemetry import OK, REPAIRED, RequestEvent
 
 LOADED: Mapping[str, tuple[str, ...]] = {
@@ -132,3 +133,22 @@ QUICK = {
     ("woocommerce_red_hill_fresh", "clock skew"),
 }
 """Cells that `make test` runs, one of each trouble; `make chaos` runs all."""
+
+
+def table() -> str:
+    """The matrix in Markdown: `S` where a load survives a dose by itself, `R` where the next one recovers."""
+    header = ["", *(trouble.name for trouble in TROUBLES)]
+    rows = [header, ["---"] * len(header)]
+    for key in LOADED:
+        system = account(key).system
+        row = [f"`{key}`"]
+        for trouble in TROUBLES:
+            light = "S" if trouble.light else ""
+            row.append(f"{light} {'R' if trouble.ends_a_load_of(system) else 'S'}".strip())
+        rows.append(row)
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def doses() -> str:
+    """What the columns are, in Markdown."""
+    return "\n".join(f"- **{trouble.name}**: {trouble.what_it_is}" for trouble in TROUBLES)
