@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -69,8 +72,9 @@ class Reading:
 
     def read(self, pages: Iterable[Page]) -> None:
         """Spools the parents and their children; children of a parent that doesn't fit wait for it."""
-        for records in _batches(self._noting(pages)):
-            self.take(records)
+        with closing(_ahead(_batches(self._noting(pages)))) as batches:
+            for records in batches:
+                self.take(records)
         if self.family.watermark is not None and self._settled_until is not None:
             self.family.watermark = min(self.family.watermark, self._settled_until)
 
@@ -195,7 +199,24 @@ def _parent_of(item: Record, path: str, parents: Mapping[str, tuple[Any, Any]]) 
     return parents.get(str(key), (key, None))
 
 
-def _batches(pages: Iterable[Page]) -> Iterator[list[Record]]:
+def _ahead(batches: Generator[list[Record]]) -> Generator[list[Record]]:
+    """The same batches; while one is converted, a thread gathers the next."""
+    context = copy_context()
+
+    def gather() -> list[Record] | None:
+        return context.run(lambda: next(batches, None))
+
+    with ThreadPoolExecutor(1, thread_name_prefix="reading") as pool, closing(batches):
+        upcoming = pool.submit(gather)
+        try:
+            while (records := upcoming.result()) is not None:
+                upcoming = pool.submit(gather)
+                yield records
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _batches(pages: Iterable[Page]) -> Generator[list[Record]]:
     """The pages' records, gathered until there are enough to be worth converting."""
     waiting: list[Record] = []
     for page in pages:
