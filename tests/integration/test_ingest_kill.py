@@ -19,7 +19,6 @@ TEELIXIR = account("unleashed_teelixir")
 STREAMS = ("sales_orders", "warehouses", "stock_on_hand")
 T0 = datetime(2026, 3, 1, tzinfo=UTC)
 SEED = 20261124
-MOMENTS = 10
 
 PRELOADED = [
     "masterops_dagster.sources.ingest",
@@ -107,8 +106,9 @@ def content(database):
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.parametrize("kills", [4, pytest.param(20, marks=pytest.mark.chaos)])
 def test_a_load_killed_at_any_moment_and_run_again_leaves_what_an_undisturbed_one_leaves(
-    database, database_url, state_dir, monkeypatch
+    database, database_url, state_dir, monkeypatch, kills
 ):
     monkeypatch.setenv("SUPABASE_DB_URL", database_url)  # load() sets it as well; monkeypatch puts it back
     processes = multiprocessing.get_context("forkserver")
@@ -143,11 +143,11 @@ def test_a_load_killed_at_any_moment_and_run_again_leaves_what_an_undisturbed_on
     assert len(undisturbed[True]["letters"]) == 1
 
     endings = []
-    for number in range(MOMENTS):
+    for number in range(kills):
         edited = bool(number % 2)
         start_over(edited)
-        exitcode, _ = run(edited, moment=int((number + moments.random()) / MOMENTS * calls[edited]) + 1)
+        exitcode, _ = run(edited, moment=int((number + moments.random()) / kills * calls[edited]) + 1)
         endings.append(exitcode)
         load(database_url, state_dir, edited)
         assert content(database) == undisturbed[edited], f"killed at moment {number} of seed {SEED}"
-    assert endings.count(-signal.SIGKILL) >= MOMENTS - 1, "the kills have to hit a load that runs"
+    assert endings.count(-signal.SIGKILL) >= kills - 1, "the kills have to hit a load that runs"
