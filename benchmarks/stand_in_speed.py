@@ -18,9 +18,10 @@ PARALLEL = 4
 
 def measure(copies: int = COPIES) -> list[Result]:
     """Elevate's sales orders with their lines, from Unleashed's stand-in."""
-    with database(), stand_ins(
-        SCALE, {"unleashed": OUT_OF_REACH}, ("unleashed_elevate_wholesale", "SalesOrders", copies)
-    ) as world:
+    with (
+        database(),
+        stand_ins(SCALE, {"unleashed": OUT_OF_REACH}, ("unleashed_elevate_wholesale", "SalesOrders", copies)) as world,
+    ):
         from masterops_dagster.businesses import account
         from masterops_dagster.connectors.budget import Window
         from masterops_dagster.connectors.unleashed import Unleashed

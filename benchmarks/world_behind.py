@@ -20,9 +20,7 @@ OUT_OF_REACH = {"burst": {"requests": 10**9, "seconds": 1.0}, "search": {"reques
 
 
 @contextmanager
-def stand_ins(
-    scale: float, limits: Mapping[str, object], copied: tuple[str, str, int] | None = None
-) -> Iterator[Path]:
+def stand_ins(scale: float, limits: Mapping[str, object], copied: tuple[str, str, int] | None = None) -> Iterator[Path]:
     """Makes a world of that scale in this process's state folder, and serves it; gives its folder.
 
     `limits` by system. `copied` is an account, a resource of it, and how many of each record there shall be: to make
