@@ -2,12 +2,12 @@
 
 import pytest
 
-from masterops_dagster.businesses import ACCOUNTS
 from masterops_dagster.connectors.telemetry import InMemorySink
+from masterops_dagster.sources.catalogue import READ_ACCOUNTS
 from masterops_dagster.sources.ingest import Window, ingest
 
 
-@pytest.mark.parametrize("account", ACCOUNTS, ids=lambda account: account.key)
+@pytest.mark.parametrize("account", READ_ACCOUNTS, ids=lambda account: account.key)
 def test_what_a_system_says_it_has_is_what_we_hold(account, connected, database):
     system = account.key
     connected.misbehave(account.system, "server_error", rate=0.1, seed=7)
