@@ -233,6 +233,8 @@ class _Ingestion:
         self.loads: dict[str, Load] = {}
         self.reports: dict[str, StreamReport] = {}
         self.source_counts: dict[str, int] = {}
+        self.our_counts: dict[str, int] = {}
+        """As last counted; counting a large table takes as long as a small load."""
         self._say: Progress = progress or (lambda _: None)
 
     def run(self, parents: Sequence[Stream]) -> LoadReport:
@@ -389,7 +391,8 @@ class _Ingestion:
                 swept = self._sweep(family, theirs, unseen)
             for child in family.children:
                 self.loads[child.name].deleted += self.tables.mark_children(child, parent)
-        ours = self.tables.our_count(parent, family.business_at)
+        counted = parent.name in self.our_counts and swept is None  # nothing was marked since
+        ours = self.our_counts[parent.name] if counted else self._count_ours(parent)
         source = theirs if swept is None else swept
         if not load.held_back and (source is not None or parent.mode is Mode.FULL):
             DeletionGuard(self.connection, self.account, parent).release()
@@ -400,15 +403,18 @@ class _Ingestion:
         for child in family.children:
             theirs = self.tables.children_of_parents(child, parent) + self.tables.refused(child)
             self.source_counts[child.name] = theirs
-            ours = self.tables.our_count(child, family.business_at)
+            ours = self._count_ours(child)
             ledger.reconcile(self.connection, self.account, self.loads[child.name], theirs, ours, "parent")
 
     def _differs(self, parent: Stream, theirs: int | None) -> bool:
         """Whether the system has other rows than ours and those that we had to refuse."""
         if theirs is None:
             return False
-        ours = self.tables.our_count(parent, self.loads[parent.name].business_at)
-        return theirs != ours + self.tables.refused(parent)
+        return theirs != self._count_ours(parent) + self.tables.refused(parent)
+
+    def _count_ours(self, of: Stream) -> int:
+        self.our_counts[of.name] = self.tables.our_count(of, self.loads[of.name].business_at)
+        return self.our_counts[of.name]
 
     def _has_archive(self, parent: Stream) -> bool:
         return any(column.name == "archived" for column in parent.columns)
@@ -470,6 +476,8 @@ class _Ingestion:
 
     def _finish(self, of: Stream, error: str | None = None) -> None:
         load = self.loads[of.name]
+        counted = error is None and of.name in self.our_counts
+        ours = self.our_counts[of.name] if counted else self._count_ours(of)
         ledger.finish(self.connection, load, error)
         self.reports[of.name] = StreamReport(
             stream=of.name,
@@ -482,7 +490,7 @@ class _Ingestion:
             requests=load.requests,
             seconds=load.seconds,
             watermark=load.watermark,
-            our_count=self.tables.our_count(of, load.business_at),
+            our_count=ours,
             source_count=self.source_counts.get(of.name),
             simulated=self.simulated,
             error=error,

@@ -115,8 +115,11 @@ where c._deleted_at is null and p._deleted_at is null
 """
 
 
-BULK = 1_000
-"""After so many rows the planner is told at once: believing a table to be small, it would choose nested loops."""
+BULK, SHARE = 1_000, 0.1
+"""After so many rows, and so large a share of the table, the planner is told at once: believing the table to be small,
+it would choose nested loops. A sample of a large table for a few rows costs more than loading them."""
+
+ROWS_KNOWN = "select reltuples from pg_class where oid = %s::regclass"
 
 
 class RawTables:
@@ -129,7 +132,7 @@ class RawTables:
     def settle(self, family: Family, loads: Mapping[str, Load], *, seen_whole: bool) -> None:
         """Everything above for a family whose rows are merged. `seen_whole`: its parent was read from end to end."""
         for one in family.streams:
-            if loads[one.name].rows >= BULK:
+            if loads[one.name].rows >= max(BULK, SHARE * self._rows_known(one)):
                 self._run("analyze {table}", one, {})
         parent = loads[family.parent.name]
         if seen_whole and family.parent.mode is Mode.FULL:
@@ -192,6 +195,10 @@ class RawTables:
         if stream.mode is Mode.SNAPSHOT:
             return self._count(self._compose(OUR_COUNT_OF_DAY, stream), [clock.business_day(business_at)])
         return self._count(self._compose(OUR_COUNT, stream))
+
+    def _rows_known(self, stream: Stream) -> int:
+        """How many rows the planner believes there to be; -1 where it knows nothing."""
+        return self._count(ROWS_KNOWN, [table_name(self.account, stream).as_string()])
 
     def refused(self, stream: Stream) -> int:
         """How many rows an open dead letter keeps from being ours."""
