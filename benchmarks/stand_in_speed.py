@@ -64,7 +64,7 @@ def measure(copies: int = COPIES) -> list[Result]:
                 whole = seconds(load)
                 results.append(
                     Result(
-                        f"from {behind} into raw, the whole path, against the same requests with the bodies thrown away",
+                        f"from {behind} into raw, against the same requests with the bodies thrown away",
                         f"{rows:,} rows in {whole:.2f} s",
                         f"{pages} pages in {alone:.2f} s",
                         alone / whole,
