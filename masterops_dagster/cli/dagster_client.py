@@ -23,6 +23,9 @@ KIND_TAG = "masterops/kind"
 FINISHED = frozenset({"SUCCESS", "FAILURE", "CANCELED"})
 ACTIVE = ("STARTING", "STARTED", "CANCELING")
 EVENTS_PER_PAGE = 1000
+PATIENCE = 60.0
+"""Seconds for which a program that died is waited for: it is started again by itself."""
+CODE_SERVER_AWAY = "Could not reach user code server"
 
 LOCATIONS = """
 { workspaceOrError { __typename
@@ -199,13 +202,22 @@ class Dagster:
         return sorted(tuple(node["assetKey"]["path"]) for node in nodes)
 
     def tick_tags(self, schedule: str) -> dict[str, str]:
-        """The tags that a run would get if the schedule ticked now. Raises `DagsterRefused` if it would launch none."""
+        """The tags that a run would get if the schedule ticked now. Raises `DagsterRefused` if it would launch none.
+
+        A code server that is away for up to a minute is waited for: after it died it takes seconds to be back.
+        """
         selector = {**self._selector(), "scheduleName": schedule}
-        answer = self._ask(TICK, schedule=selector, at=time.time())["scheduleDryRun"]
-        _refuse(answer, "DryRunInstigationTick")
-        result = answer["evaluationResult"]
-        if result["error"]:
-            raise DagsterRefused(f"schedule {schedule} fails: {result['error']['message'].strip()}")
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            answer = self._ask(TICK, schedule=selector, at=time.time())["scheduleDryRun"]
+            _refuse(answer, "DryRunInstigationTick")
+            result = answer["evaluationResult"]
+            if not result["error"]:
+                break
+            message = result["error"]["message"].strip()
+            if CODE_SERVER_AWAY not in message or time.monotonic() > deadline:
+                raise DagsterRefused(f"schedule {schedule} fails: {message}")
+            time.sleep(0.5)
         if not result["runRequests"]:
             raise DagsterRefused(f"schedule {schedule} launches nothing: {result['skipReason'] or 'no reason given'}")
         return {tag["key"]: tag["value"] for tag in result["runRequests"][0]["tags"]}
@@ -254,7 +266,7 @@ class Dagster:
                 answer = self._ask(EVENTS, run=run_id, cursor=cursor, limit=EVENTS_PER_PAGE)["runOrError"]
             except DagsterUnreachable:
                 away_since = away_since or time.monotonic()
-                if time.monotonic() - away_since > 60:
+                if time.monotonic() - away_since > PATIENCE:
                     raise
                 yield None
                 time.sleep(poll_seconds)
