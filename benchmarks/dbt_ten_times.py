@@ -5,10 +5,11 @@ Rows are made as in `dbt_incremental`. Start-up is part of both.
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import timedelta
 
 from benchmarks.dbt_incremental import DAYS, LINES, LINES_OF_AN_ORDER, dbt, sell
 from benchmarks.measure import Result, database, run, seconds
+from masterops_dagster import clock
 from masterops_dagster.businesses import ACCOUNTS
 from masterops_dagster.database.connection import connect
 from masterops_dagster.identity import resolve
@@ -36,7 +37,7 @@ def build(lines: int) -> float:
         with connect(url) as connection:
             for account in ACCOUNTS:
                 raw_tables.prepare(connection, account)
-            sell(connection, 0, lines // LINES_OF_AN_ORDER, date.today() - timedelta(days=DAYS), DAYS)
+            sell(connection, 0, lines // LINES_OF_AN_ORDER, clock.today() - timedelta(days=DAYS), DAYS)
             dbt(url, "run", "--select", "staging")
             resolve(connection)
         return seconds(lambda: dbt(url, "build", "--full-refresh"))

@@ -75,9 +75,10 @@ def told_when_full(*also: type[Exception]) -> Iterator[None]:
 
     So does an error of the other kinds, if a full disk is behind it.
     """
+    kinds: tuple[type[Exception], ...] = (OSError, *also)
     try:
         yield
-    except (OSError, *also) as error:
+    except kinds as error:
         if _full(error):
             raise DiskFull(
                 f"the disk is full: {room()}. Make room, or set MASTEROPS_STATE_DIR to another disk"

@@ -277,7 +277,9 @@ def test_a_backfill_reads_the_days_of_its_orders_and_leaves_the_cursor(unleashed
 
 def test_what_has_no_business_date_refuses_a_backfill_and_says_why(unleashed):
     march = Window.backfill(date(2026, 3, 1), date(2026, 4, 1))
-    with pytest.raises(CannotBackfill, match=r"stock_on_hand can't be.*snapshot.*; warehouses can't be.*no business date"):
+    with pytest.raises(
+        CannotBackfill, match=r"stock_on_hand can't be.*snapshot.*; warehouses can't be.*no business date"
+    ):
         ingest(TEELIXIR, ["stock_on_hand", "warehouses", "sales_orders"], march, reader=unleashed)
     with pytest.raises(ValueError, match="has no days"):
         Window.backfill(date(2026, 4, 1), date(2026, 4, 1))

@@ -14,7 +14,6 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from masterops_dagster.businesses import ACCOUNTS
 from masterops_dagster.cli.ports import HOST, any_free
 from masterops_dagster.cli.processes import PROGRAMS
 from masterops_dagster.sources.catalogue import READ_ACCOUNTS

@@ -1,7 +1,7 @@
 """Shopify's stand-in: one store's Admin GraphQL API, with its points, its tokens and its bulk operations.
 
-What isn't simulated: access by scopes (it says that all are granted), webhooks, mutations other than tags and bulk operations, and
-the differences between API versions, which all answer by one schema.
+What isn't simulated: access by scopes (it says that all are granted), webhooks, mutations other than tags and bulk
+operations, and the differences between API versions, which all answer by one schema.
 """
 
 from __future__ import annotations
