@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,13 +76,21 @@ class Installation:
 
     def kill_everything(self) -> None:
         """As a power cut would: nobody gets to say goodbye."""
-        doomed = sorted(self.processes(), key=lambda process: "supervisord" not in " ".join(process.cmdline()))
+        doomed = sorted(self.processes(), key=lambda process: not _is_supervisor(process))
         for process in doomed:
-            process.kill()
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
         psutil.wait_procs(doomed, timeout=10)
 
     def whole_live_runs(self) -> list[str]:
         return [run["status"] for run in self.status()["runs"] if run["kind"] == "live" and not run["assets"]]
+
+
+def _is_supervisor(process: psutil.Process) -> bool:
+    try:
+        return "supervisord" in " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return False
 
 
 def eventually(holds: Callable[[], bool], patience: float = 120) -> None:

@@ -192,6 +192,23 @@ class Dagster:
             raise DagsterRefused("Dagster has no code location")
         return self._repository
 
+    def await_definitions(self) -> None:
+        """Waits until the webserver has our definitions; a code server that died takes seconds to be back.
+
+        Raises `DagsterRefused` with the error with which they fail.
+        """
+        deadline = time.monotonic() + PATIENCE / 2
+        while True:
+            try:
+                self.repository()
+            except DagsterRefused:
+                if time.monotonic() > deadline:
+                    raise
+                self.reload("masterops")
+                time.sleep(0.5)
+            else:
+                return
+
     def reload(self, location: str) -> None:
         """Has the webserver ask the code server anew."""
         self._ask(RELOAD, name=location)

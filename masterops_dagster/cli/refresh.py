@@ -27,6 +27,7 @@ def refresh(*, business: str | None = None, system: str | None = None, accept_de
     with dagster(where) as client, View(Console()) as view:
         if accept_deletions:
             accept(chosen, view)
+        client.await_definitions()
         everything = client.job_assets(REFRESH_JOB)
         selected = selection(everything, chosen)
         whole = len(selected) == len(everything)

@@ -18,7 +18,7 @@ import httpx
 from rich.console import Console
 
 from masterops_dagster.cli import lock, ports
-from masterops_dagster.cli.dagster_client import ACTIVE, Dagster, DagsterRefused, Run
+from masterops_dagster.cli.dagster_client import ACTIVE, Dagster, Run
 from masterops_dagster.cli.left_overs import left_overs
 from masterops_dagster.cli.made_of import outdated
 from masterops_dagster.cli.manifest import ensure_manifest
@@ -144,7 +144,7 @@ def bring_up(view: View, where: Places, supervisor: Supervisor, scale: float | N
         start.wait("webserver", dagster.answers)
         if old:
             dagster.reload("masterops")
-        await_definitions(dagster)
+        dagster.await_definitions()
         start.wait("daemon", lambda: not dagster.unhealthy_daemons())
         first_load(view, dagster, nothing_ran=fresh)
 
@@ -249,21 +249,6 @@ def prepare_world(view: View, where: Places, scale: float | None) -> None:
 
     with view.doing("stand-in world"):
         World.open(directory, scale=1.0 if scale is None else scale, progress=progress).close()
-
-
-def await_definitions(dagster: Dagster) -> None:
-    """Waits until the webserver has our definitions. Raises `DagsterRefused` with the error with which they fail."""
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            dagster.repository()
-        except DagsterRefused:
-            if time.monotonic() > deadline:
-                raise
-            dagster.reload("masterops")
-            time.sleep(0.5)
-        else:
-            return
 
 
 def first_load(view: View, dagster: Dagster, *, nothing_ran: bool) -> None:
