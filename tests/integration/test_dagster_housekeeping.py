@@ -4,10 +4,12 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 from dagster_postgres import PostgresEventLogStorage
+from dbt.constants import PARTIAL_PARSE_FILE_NAME
 
 from masterops_dagster.database.connection import connect
 from masterops_dagster.database.retention import purge_dagster_events
 from masterops_dagster.defs.catalogue import _ColumnMetadata
+from masterops_dagster.defs.warehouse import keep_parsed
 from masterops_dagster.settings import settings
 
 
@@ -40,3 +42,15 @@ def test_column_metadata_is_kept_for_a_manifest_and_worked_out_again_for_another
     assert _ColumnMetadata("marts", manifest).of(key) == {"dagster/column_lineage": value}
     manifest.write_text("two")
     assert not _ColumnMetadata("marts", manifest).known
+
+
+def test_what_dbt_parsed_in_a_run_is_there_for_the_next(tmp_path):
+    run = tmp_path / "staging-1234567-abcdefg"
+    keep_parsed(run, tmp_path)  # dbt came to no end
+    assert not (tmp_path / PARTIAL_PARSE_FILE_NAME).exists()
+    run.mkdir()
+    (run / PARTIAL_PARSE_FILE_NAME).write_bytes(b"parsed with the real connection")
+    (tmp_path / PARTIAL_PARSE_FILE_NAME).write_bytes(b"parsed at set-up")
+    keep_parsed(run, tmp_path)
+    assert (tmp_path / PARTIAL_PARSE_FILE_NAME).read_bytes() == b"parsed with the real connection"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [PARTIAL_PARSE_FILE_NAME, run.name]
