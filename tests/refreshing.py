@@ -17,6 +17,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from dbt.cli.main import dbtRunner
+from dbt.contracts.graph.manifest import Manifest
 from psycopg.rows import TupleRow
 from typer.testing import CliRunner
 
@@ -124,7 +125,12 @@ class Platform:
     def _dbt(self, *arguments: str) -> None:
         folders = ["--project-dir", str(dbt.PROJECT_DIR), "--profiles-dir", str(dbt.PROJECT_DIR)]
         outputs = ["--target-path", str(self.target), "--log-path", str(self.target), "--no-write-json"]
-        done = self.runner.invoke([*arguments, *folders, *outputs, "--log-level", "none", "--quiet"])
+        quietly = [*folders, *outputs, "--log-level", "none", "--quiet"]
+        if self.runner.manifest is None:
+            parsed = self.runner.invoke(["parse", *quietly])
+            assert isinstance(parsed.result, Manifest), parsed.exception
+            self.runner.manifest = parsed.result
+        done = self.runner.invoke([*arguments, *quietly])
         assert done.success, done.exception or [(node.node.name, node.message) for node in done.result]
 
 

@@ -47,6 +47,8 @@ from masterops_dagster.connectors.telemetry import OK, REPAIRED, NullSink, Reque
 Record = dict[str, object]
 """One JSON object as the system sent it; numbers with a fraction are `Decimal`."""
 
+TRY_BEFORE = "; the try before ended with: "
+
 A = TypeVar("A")
 T = TypeVar("T")
 
@@ -354,7 +356,7 @@ class Connector:
                 return False
             if not (safe or error.unprocessed):
                 return False
-            call.said_before = f"; the try before ended with: {error.detail}"
+            call.said_before = error.detail.partition(TRY_BEFORE)[0]
             seconds = self._pause(error, call.tries)
             needed = max(seconds, error.retry_after or 0.0)
             return seconds if time.monotonic() + needed < call.deadline else False
@@ -376,7 +378,7 @@ class Connector:
         try:
             lease = self._budget.acquire(self.account, call.windows, call.deadline, call.cost)
         except BudgetTimeout as timeout:
-            raise self._error(DeadlineExceeded, call, f"{timeout}{call.said_before}") from None
+            raise self._error(DeadlineExceeded, call, call.with_what_was_said(str(timeout))) from None
         exchange = _Exchange(datetime.now(UTC), time.monotonic(), lease)
         outcome = OK
         try:
@@ -415,7 +417,8 @@ class Connector:
         """Send and receive, in time; fills the exchange. Raises for what happens on the wire, not for error answers."""
         remaining = call.deadline - exchange.started
         if remaining <= 0:
-            raise self._error(DeadlineExceeded, call, f"no time was left to send the request{call.said_before}")
+            detail = call.with_what_was_said("no time was left to send the request")
+            raise self._error(DeadlineExceeded, call, detail)
         try:
             with self._client.stream(
                 call.method,
@@ -434,7 +437,8 @@ class Connector:
                     for chunk in () if response.is_stream_consumed else response.iter_bytes():
                         chunks.append(chunk)
                         if time.monotonic() > call.deadline:
-                            raise self._error(DeadlineExceeded, call, "the answer didn't end in time", exchange)
+                            detail = call.with_what_was_said("the answer didn't end in time")
+                            raise self._error(DeadlineExceeded, call, detail, exchange)
                 finally:
                     exchange.bytes_received = response.num_bytes_downloaded
                 exchange.body = b"".join(chunks)
@@ -453,12 +457,13 @@ class Connector:
                 raise self._error(
                     Unavailable, call, str(failure), retryable=False, advice=advice, unprocessed=True
                 ) from None
-            raise self._error(Unavailable, call, describe(failure), unprocessed=True) from None
+            detail = call.with_what_was_said(describe(failure))
+            raise self._error(Unavailable, call, detail, unprocessed=True) from None
         except httpx.DecodingError:
             raise self._error(MalformedResponse, call, "the body's compression is broken", exchange) from None
         except httpx.TransportError as failure:
             if exchange.status is None:
-                raise self._error(Unavailable, call, describe(failure)) from None
+                raise self._error(Unavailable, call, call.with_what_was_said(describe(failure))) from None
             detail = f"the body broke off after {exchange.bytes_received} bytes: {describe(failure)}"
             raise self._error(MalformedResponse, call, detail, exchange) from None
 
@@ -627,6 +632,12 @@ class _Call:
     """The file that takes the body."""
     tries: int = 0
     said_before: str = ""
+    """How the try before ended."""
+
+    def with_what_was_said(self, detail: str) -> str:
+        """The detail, and how the try before ended if that was otherwise: a last try may just run out of time."""
+        said = self.said_before
+        return f"{detail}{TRY_BEFORE}{said}" if said and said != detail else detail
 
     def sent_headers(self) -> dict[str, str]:
         named = {} if self.content is None else {"Content-Type": "application/json"}

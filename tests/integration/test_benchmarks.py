@@ -16,7 +16,9 @@ from benchmarks.measure import Result
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize(("name", "claims"), [("ingest_rows", 3), ("whole_path", 3)])
+@pytest.mark.parametrize(
+    ("name", "claims"), [("ingest_rows", 3), pytest.param("whole_path", 3, marks=pytest.mark.chaos)]
+)
 def test_a_benchmark_prints_a_row_for_each_of_its_claims(name: str, claims: int) -> None:
     done = subprocess.run(
         [sys.executable, "-m", f"benchmarks.{name}", "--json", "--rows", "2000"],
