@@ -55,7 +55,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in left_out]
         config.hook.pytest_deselected(items=left_out)
 
-
     items.sort(key=lambda item: _place_in_line(item.path.stem))  # stable: within a file nothing moves
 
 

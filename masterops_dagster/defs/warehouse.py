@@ -14,6 +14,8 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
 from dbt.constants import PARTIAL_PARSE_FILE_NAME
 
+from masterops_dagster.database import dbt_builds
+from masterops_dagster.database.connection import connect, database_url
 from masterops_dagster.database.dbt import PROJECT_DIR, dbt_env
 
 MANIFEST = PROJECT_DIR / "target" / "manifest.json"
@@ -97,17 +99,25 @@ def staging(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[
     pool="dbt",
 )
 def marts(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
-    """Intermediate, marts and KPIs."""
-    yield from build(context, dbt)
+    """Intermediate, marts and KPIs; all of them made anew where the project has changed since they were last built."""
+    state = dbt_builds.project_state()
+    whole = len(context.selected_asset_keys) == len(context.assets_def.keys)
+    with connect() as connection:
+        anew = whole and dbt_builds.is_changed(connection, "marts", state)
+    if anew:
+        context.log.info("the dbt project has changed since the last build: everything is built anew")
+    yield from build(context, dbt, *(["--full-refresh"] if anew else []))
+    if whole:
+        with connect() as connection:
+            dbt_builds.record(connection, "marts", state)
 
 
-def build(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
+def build(context: dg.AssetExecutionContext, dbt: DbtCliResource, *arguments: str) -> Iterator[Any]:
     """`dbt build` of what is selected, with row counts, columns and their lineage in the catalogue."""
-    from masterops_dagster.database.connection import database_url
     from masterops_dagster.defs.catalogue import described
 
     os.environ.update(dbt_env(database_url()))
-    invocation = dbt.cli(["build"], context=context)
+    invocation = dbt.cli(["build", *arguments], context=context)
     try:
         yield from described(context, invocation, MANIFEST)
     finally:
@@ -143,7 +153,6 @@ def keep_parsed(run_folder: Path, target: Path) -> None:
 )
 def core(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
     """Who is who across systems."""
-    from masterops_dagster.database.connection import connect
     from masterops_dagster.identity import resolve
 
     with connect() as connection:
