@@ -6,15 +6,18 @@ its record.
 
 from __future__ import annotations
 
-from masterops_dagster.sources.stream import Column, Mode, Stream, Type, columns
-
-TEXT, INTEGER, BOOLEAN, DECIMAL, TIMESTAMP, JSON = (
-    Type.TEXT,
-    Type.INTEGER,
-    Type.BOOLEAN,
-    Type.DECIMAL,
-    Type.TIMESTAMP,
-    Type.JSON,
+from masterops_dagster.sources.stream import (
+    BOOLEAN,
+    DECIMAL,
+    INTEGER,
+    JSON,
+    TEXT,
+    TIMESTAMP,
+    Column,
+    Mode,
+    Stream,
+    Type,
+    columns,
 )
 
 DATES = columns(id=INTEGER, date_created=TIMESTAMP, date_modified=TIMESTAMP)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from masterops_dagster.sources.stream import Mode, Stream, Type, columns
-
-TEXT, INTEGER, BOOLEAN, TIMESTAMP, JSON = Type.TEXT, Type.INTEGER, Type.BOOLEAN, Type.TIMESTAMP, Type.JSON
+from masterops_dagster.sources.stream import BOOLEAN, INTEGER, JSON, TEXT, TIMESTAMP, Mode, Stream, columns
 
 DATES = columns(created_at=(TIMESTAMP, "createdAt"), updated_at=(TIMESTAMP, "updatedAt"))
 

@@ -7,15 +7,18 @@ refund's id, since a child stream hangs on its order.
 
 from __future__ import annotations
 
-from masterops_dagster.sources.stream import Column, Mode, Stream, Type, columns
-
-TEXT, INTEGER, BOOLEAN, DECIMAL, TIMESTAMP, JSON = (
-    Type.TEXT,
-    Type.INTEGER,
-    Type.BOOLEAN,
-    Type.DECIMAL,
-    Type.TIMESTAMP,
-    Type.JSON,
+from masterops_dagster.sources.stream import (
+    BOOLEAN,
+    DECIMAL,
+    INTEGER,
+    JSON,
+    TEXT,
+    TIMESTAMP,
+    Column,
+    Mode,
+    Stream,
+    Type,
+    columns,
 )
 
 DATES = columns(created_at=(TIMESTAMP, "createdAt"), updated_at=(TIMESTAMP, "updatedAt"))

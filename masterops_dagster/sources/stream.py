@@ -19,6 +19,9 @@ class Type(StrEnum):
     JSON = "json"
 
 
+TEXT, INTEGER, BOOLEAN, DECIMAL, TIMESTAMP, DATE, JSON = Type
+
+
 class Mode(Enum):
     """How a stream is read."""
 

@@ -5,9 +5,18 @@ Documents carry their lines, which become child streams. Dates are instants; `/D
 
 from __future__ import annotations
 
-from masterops_dagster.sources.stream import Column, Mode, Stream, Type, columns
-
-TEXT, INTEGER, BOOLEAN, DECIMAL, TIMESTAMP = Type.TEXT, Type.INTEGER, Type.BOOLEAN, Type.DECIMAL, Type.TIMESTAMP
+from masterops_dagster.sources.stream import (
+    BOOLEAN,
+    DECIMAL,
+    INTEGER,
+    TEXT,
+    TIMESTAMP,
+    Column,
+    Mode,
+    Stream,
+    Type,
+    columns,
+)
 
 ENTITY = columns(
     guid=(TEXT, "Guid"), created_on=(TIMESTAMP, "CreatedOn"), last_modified_on=(TIMESTAMP, "LastModifiedOn")
