@@ -142,14 +142,51 @@ class Settings(BaseSettings):
     """For so long a raw row stays after its system deleted it."""
     resolved_dead_letter_retention_days: int = Field(90, ge=1)
     telemetry_retention_days: int = Field(90, ge=1)
-    """How long request metrics and reconciliations stay."""
+    """How long telemetry stays: logs, request metrics, executions, results of health checks, reconciliations."""
+    telemetry_error_retention_days: int = Field(400, ge=1)
+    """How long what tells of an error stays, and alerts, incidents and notifications."""
+    telemetry_retention_by_table: dict[str, int] = Field(default_factory=dict)
+    """Days for single tables: `{"api_metrics": 30, "integration_logs_errors": 800}`."""
     run_file_retention_days: int = Field(14, ge=1)
     """How long the logs and dbt artifacts of a run stay."""
     free_disk_percent: float = Field(1.0, ge=0, le=100)
     free_disk_gib: float = Field(1.0, ge=0)
     """No load goes on while the state folder's disk has less free than this share of it, or than this size."""
 
+    status_page_port: int = Field(3080, ge=0, le=65535)
+    """Where `masterops up` would like the status page; the next free port if it is taken."""
+    status_url: str | None = None
+    """Where people reach the status page, for links in alerts; in `local` where `up` runs it."""
+    dagster_url: str | None = None
+    """Where people reach the Dagster UI, for links in alerts; in `local` where `up` runs it."""
+    heartbeat_url: SecretStr | None = None
+    """Asked every minute while all is watched: whoever answers there raises the alarm if it stays silent."""
+    otlp_endpoint: str | None = Field(None, validation_alias=AliasChoices("OTEL_EXPORTER_OTLP_ENDPOINT"))
+    """Where traces and metrics are exported to; without it there are none."""
+
+    slack_webhook_url: SecretStr | None = None
+    slack_bot_token: SecretStr | None = None
+    """With a token messages go to the channel that a contact names, with a webhook to the webhook's own."""
+    smtp_host: str | None = None
+    smtp_port: int = Field(587, ge=1, le=65535)
+    smtp_user: str | None = None
+    smtp_password: SecretStr | None = None
+    smtp_starttls: bool = True
+    smtp_from: str = "masterops@localhost"
+    alert_webhook_url: SecretStr | None = None
+    """Gets every notification as JSON, such as a webhook node of n8n."""
+
     accounts: dict[str, dict[str, SecretStr]] = Field(default_factory=dict)
+
+    @field_validator("heartbeat_url", "slack_webhook_url", "slack_bot_token", "smtp_password", "alert_webhook_url")
+    @classmethod
+    def _empty_is_none(cls, value: SecretStr | None) -> SecretStr | None:
+        return value if value is not None and value.get_secret_value() else None
+
+    @field_validator("status_url", "dagster_url", "otlp_endpoint", "smtp_host", "smtp_user")
+    @classmethod
+    def _blank_is_none(cls, value: str | None) -> str | None:
+        return value.rstrip("/") if value else None
 
     @field_validator("supabase_db_url", "dagster_db_url")
     @classmethod

@@ -85,6 +85,17 @@ def known_secrets(current: Settings) -> list[str]:
         for url in (current.supabase_db_url, current.dagster_db_url)
         if url is not None and (found := re.search(r"://[^:/@]*:([^@/]+)@", url.get_secret_value()))
     ]
+    secrets += [
+        value
+        for value in (
+            current.heartbeat_url,
+            current.slack_webhook_url,
+            current.slack_bot_token,
+            current.smtp_password,
+            current.alert_webhook_url,
+        )
+        if value is not None
+    ]
     return [secret.get_secret_value() for secret in secrets] + passwords
 
 

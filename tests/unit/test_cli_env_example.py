@@ -20,7 +20,7 @@ def settings_with_defaults() -> dict[str, str]:
             continue
         alias = field.validation_alias
         variable = str(alias.choices[0]) if isinstance(alias, AliasChoices) else f"MASTEROPS_{name}".upper()
-        default = field.get_default()
+        default = field.get_default(call_default_factory=True)
         if isinstance(default, Path):
             default = default.relative_to(PROJECT_ROOT)
         found[variable] = "" if default is None else str(default)
