@@ -20,7 +20,10 @@ Connection = psycopg.Connection[TupleRow]
 
 TAKE = """
 insert into ops.leases as held (name, holder, acquired_at, renewed_at, expires_at)
-values (%(name)s, %(holder)s, clock_timestamp(), clock_timestamp(), clock_timestamp() + make_interval(secs => %(seconds)s))
+values (
+    %(name)s, %(holder)s, clock_timestamp(), clock_timestamp(),
+    clock_timestamp() + make_interval(secs => %(seconds)s)
+)
 on conflict (name) do update set
     fence = held.fence + (held.holder <> excluded.holder)::int,
     acquired_at = case when held.holder = excluded.holder then held.acquired_at else excluded.acquired_at end,
