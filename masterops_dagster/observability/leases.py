@@ -11,7 +11,7 @@ Time is the database's own clock, so that machines need not agree.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import psycopg
 from psycopg.rows import TupleRow
@@ -35,7 +35,11 @@ returning fence
 """
 REQUIRE = "select 1 from ops.leases where name = %s and holder = %s and fence = %s for share"
 RELEASE = "update ops.leases set expires_at = clock_timestamp() where name = %s and holder = %s and fence = %s"
-HOLDER = "select holder, renewed_at, expires_at, clock_timestamp() > expires_at from ops.leases where name = %s"
+GIVE_UP = "update ops.leases set expires_at = clock_timestamp() where name = %s and holder = %s"
+HOLDER = """
+select holder, renewed_at, expires_at, clock_timestamp() >= expires_at, clock_timestamp() - expires_at
+from ops.leases where name = %s
+"""
 
 
 class LeaseLost(RuntimeError):
@@ -68,6 +72,8 @@ class Holder:
     renewed_at: datetime
     expires_at: datetime
     expired: bool
+    expired_for: timedelta
+    """Negative while it has not."""
 
 
 def take(connection: Connection, name: str, holder: str, seconds: float) -> Lease | None:
@@ -77,6 +83,11 @@ def take(connection: Connection, name: str, holder: str, seconds: float) -> Leas
     """
     row = connection.execute(TAKE, {"name": name, "holder": holder, "seconds": seconds}).fetchone()
     return Lease(name, holder, row[0]) if row else None
+
+
+def give_up(connection: Connection, name: str, holder: str) -> None:
+    """Ends the holder's lease, if it has it."""
+    connection.execute(GIVE_UP, [name, holder])
 
 
 def holder_of(connection: Connection, name: str) -> Holder | None:
