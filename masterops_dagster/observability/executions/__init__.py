@@ -1,0 +1,1 @@
+"""What ran: taken over from Dagster, n8n and dbt into one table, and what runs now."""
