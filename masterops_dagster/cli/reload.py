@@ -16,17 +16,17 @@ def reload(name: str, account_key: str | None, start: str | None, end: str | Non
     """Reads the stream anew and says what came of it. Raises what stands in the way."""
     account, stream = choices.stream_of(name, account_key)
     window = choices.days_of(start, end)
-    from masterops_dagster.observability.telemetry import BothSinks, PostgresTelemetrySink, StructlogSink
+    from masterops_dagster.observability.telemetry import recorded, request_sink
     from masterops_dagster.sources import reload as sources
 
-    with PostgresTelemetrySink() as metrics:
+    with recorded(operation="reload", account=account.key, stream=stream.name):
         report = sources.reload(
             account,
             stream,
             window,
             by=getpass.getuser(),
             progress=lambda line: typer.echo(f"  {line}", err=True),
-            sink=BothSinks(StructlogSink(), metrics),
+            sink=request_sink(),
         )
     for one in report.streams:
         gone = f", {one.deleted:,} marked as deleted" if one.deleted else ""

@@ -28,6 +28,7 @@ import msgspec
 import stamina
 from purgatory import SyncCircuitBreakerFactory
 from purgatory.domain.model import OpenedState
+from structlog.contextvars import bound_contextvars
 
 from masterops_dagster.connectors.auth import TokenRefused
 from masterops_dagster.connectors.budget import Bucket, Budget, BudgetTimeout, InMemoryBudget, Lease, Spent, Window
@@ -343,7 +344,8 @@ class Connector:
     def _operate(self, call: _Call, safe: bool) -> Reply:
         self._enter_breaker(call)
         try:
-            reply = self._send_patiently(call, safe)
+            with bound_contextvars(account=self.account, operation=call.operation):
+                reply = self._send_patiently(call, safe)
         except BaseException as error:
             self._leave_breaker(error)
             raise

@@ -1,6 +1,7 @@
 """What is deleted in `ops` and in Dagster's storage when it is old: both grow without bound otherwise (dagster#33785).
 
-The ledger of loads, `ops.loads`, stays: the `_load_id` of every raw row leads there.
+Telemetry goes by the month, see `observability.partitions`. The ledger of loads, `ops.loads`, stays: the `_load_id` of
+every raw row leads there.
 """
 
 from __future__ import annotations
@@ -16,10 +17,7 @@ where asset_key is null
 """
 """Events of assets (materialisations, checks) stay: partitions and freshness are read from them."""
 
-PURGE_TELEMETRY = {
-    "ops.api_metrics": "delete from ops.api_metrics where occurred_at < %(before)s",
-    "ops.reconciliations": "delete from ops.reconciliations where checked_at < %(before)s",
-}
+PURGE_RECONCILIATIONS = "delete from ops.reconciliations where checked_at < %(before)s"
 PURGE_LETTERS = "delete from ops.dead_letters where status <> 'open' and resolved_at < %(before)s"
 
 
@@ -30,13 +28,10 @@ def purge_dagster_events(older_than: timedelta) -> int:
         return connection.execute(PURGE_EVENTS, {"before": before}).rowcount
 
 
-def purge_telemetry(older_than: timedelta) -> dict[str, int]:
-    """Deletes request metrics and reconciliations older than that; returns how many, by table."""
+def purge_reconciliations(older_than: timedelta) -> int:
+    """Deletes reconciliations older than that; returns how many."""
     with connect() as connection:
-        return {
-            table: connection.execute(statement, _before(older_than)).rowcount
-            for table, statement in PURGE_TELEMETRY.items()
-        }
+        return connection.execute(PURGE_RECONCILIATIONS, _before(older_than)).rowcount
 
 
 def purge_dead_letters(older_than: timedelta) -> int:

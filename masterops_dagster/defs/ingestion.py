@@ -102,7 +102,7 @@ def raw_assets(
     )
     def load(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
         from masterops_dagster.observability import logging
-        from masterops_dagster.observability.telemetry import BothSinks, PostgresTelemetrySink, StructlogSink
+        from masterops_dagster.observability.telemetry import recorded, request_sink, scope, told
         from masterops_dagster.sources.ingest import IngestFailed, ingest
 
         selected = [
@@ -110,15 +110,16 @@ def raw_assets(
         ]
         failure = None
         logging.configure()
-        with PostgresTelemetrySink(run_id=context.run.run_id) as metrics:
+        with recorded(operation="run", run_id=context.run.run_id, job=context.run.job_name):
             try:
                 report = ingest(
                     account,
                     selected,
                     window(context),
                     run_id=context.run.run_id,
-                    progress=context.log.info,
-                    sink=BothSinks(StructlogSink(), metrics),
+                    progress=told(context.log.info),
+                    sink=request_sink(),
+                    scope=scope,
                 )
             except IngestFailed as error:
                 report, failure = error.report, error

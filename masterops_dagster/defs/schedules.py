@@ -1,6 +1,6 @@
 """When things run: a refresh every hour, a sweep of all keys every night, and what is deleted when it is old."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
@@ -60,13 +60,22 @@ def purge_raw_rows(context: dg.OpExecutionContext) -> None:
     context.log.info(f"deleted {sum(thinned.values())} rows of snapshots, {sum(forgotten.values())} deleted rows")
 
 
-@dg.op(description="Deletes old request metrics, reconciliations and dead letters that are resolved.")
+@dg.op(
+    description="Makes the next month of telemetry, drops old ones; deletes old reconciliations, resolved dead letters."
+)
 def purge_telemetry(context: dg.OpExecutionContext) -> None:
     from masterops_dagster.database import retention as database
+    from masterops_dagster.database.connection import connect
+    from masterops_dagster.observability import partitions
 
-    deleted = database.purge_telemetry(timedelta(days=settings().telemetry_retention_days))
+    at = datetime.now(UTC)
+    with connect() as connection:
+        made = partitions.ready(connection, at)
+        dropped = partitions.drop_old(connection, at)
+        kept = partitions.days_of(connection, "reconciliations")
+    compared = database.purge_reconciliations(timedelta(days=kept))
     letters = database.purge_dead_letters(timedelta(days=settings().resolved_dead_letter_retention_days))
-    context.log.info(f"deleted {deleted}, {letters} resolved dead letters")
+    context.log.info(f"{made} months made, {dropped.said}; deleted {compared} reconciliations, {letters} dead letters")
 
 
 @dg.op(description="Deletes the compute logs and dbt artifacts of old runs.")

@@ -115,9 +115,11 @@ def marts(context: dg.AssetExecutionContext, dbt: DbtCliResource) -> Iterator[An
 def build(context: dg.AssetExecutionContext, dbt: DbtCliResource, *arguments: str) -> Iterator[Any]:
     """`dbt build` of what is selected, with row counts, columns and their lineage in the catalogue."""
     from masterops_dagster.defs.catalogue import described
+    from masterops_dagster.observability.correlation import handed_on
 
     os.environ.update(dbt_env(database_url()))
-    invocation = dbt.cli(["build", *arguments], context=context)
+    with handed_on(context.run.run_id):
+        invocation = dbt.cli(["build", *arguments], context=context)
     try:
         yield from described(context, invocation, MANIFEST)
     finally:

@@ -1,4 +1,7 @@
-"""One configuration for all logs, ours and the libraries', to standard error: a line for people, or JSON for machines.
+"""One configuration for all logs, ours and the libraries': a line for people, or JSON, to standard error, and a row.
+
+What is said at INFO and above becomes a row of `ops.integration_logs`, with all ids that are bound where it is said; an
+exception that ends the program or one of its threads becomes one, too.
 
 No secret leaves through a log: fields with a secret's name, credentials inside URLs and headers, and every credential
 that the settings know are blanked out, tracebacks included.
@@ -9,13 +12,21 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import Iterable, Mapping
-from typing import Literal, TextIO
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from traceback import format_exception
+from types import TracebackType
+from typing import Any, Literal, TextIO
 
 import structlog
 from pydantic import SecretStr
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from masterops_dagster.businesses import ACCOUNTS
+from masterops_dagster.observability import correlation, tracing
+from masterops_dagster.observability import recorder as recording
+from masterops_dagster.observability.recorder import LogRow, as_json, recorder, storable
 from masterops_dagster.settings import Settings, settings
 
 REDACTED = "[redacted]"
@@ -33,22 +44,33 @@ SECRET_TEXT = (
 )
 CHATTY = ("httpx", "httpcore", "urllib3", "asyncio")
 """Libraries that log every request, with its query, at INFO."""
+NOT_RECORDED = (recording.LOGGER, "opentelemetry")
+"""They tell that telemetry is in trouble: recording that could go round and round."""
 
 
 def configure(
-    level: str | None = None, output: Literal["console", "json"] | None = None, stream: TextIO | None = None
+    level: str | None = None,
+    output: Literal["console", "json"] | None = None,
+    stream: TextIO | None = None,
+    *,
+    record: bool = True,
 ) -> None:
-    """Sets up structlog and the standard library's logging for this process; by default as the settings say."""
+    """Sets up structlog and the standard library's logging for this process; by default as the settings say.
+
+    `record`: what is said, at INFO and above, goes to this process's recorder, too.
+    """
     current = settings()
     level, output, stream = level or current.log_level, output or current.log_format, stream or sys.stderr
+    redaction = Redaction(known_secrets(current))
     shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
+        correlation.merge,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.PositionalArgumentsFormatter(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        error_class,
         structlog.processors.format_exc_info,
-        Redaction(known_secrets(current)),
+        redaction,
     ]
     renderer: Processor = (
         structlog.processors.JSONRenderer()
@@ -69,12 +91,116 @@ def configure(
         )
     )
     root = logging.getLogger()
-    for old in [old for old in root.handlers if isinstance(old.formatter, structlog.stdlib.ProcessorFormatter)]:
+    for old in [
+        old
+        for old in root.handlers
+        if isinstance(old, RecordingHandler) or isinstance(old.formatter, structlog.stdlib.ProcessorFormatter)
+    ]:
         root.removeHandler(old)
     root.addHandler(handler)
+    if record:
+        root.addHandler(RecordingHandler(shared))
+        _record_crashes(redaction)
+        tracing.start()
     root.setLevel(level)
     for name in CHATTY:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+
+
+def error_class(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """A structlog processor: the class of the exception that is logged."""
+    given = event.get("exc_info")
+    if given is True:
+        given = sys.exc_info()
+    kind = type(given) if isinstance(given, BaseException) else given[0] if isinstance(given, tuple) else None
+    if kind is not None:
+        event.setdefault("error_class", kind.__name__)
+    return event
+
+
+COLUMNS = ("system", "account", "business_key", "stream", "operation", "run_id", "correlation_id", "trace_id")
+ELSEWHERE = {"event", "level", "logger", "timestamp", "error_class", "_record", "_from_structlog", *COLUMNS}
+
+
+class RecordingHandler(logging.Handler):
+    """Hands what is logged to the recorder; `shared` makes of a library's line what structlog's own already are."""
+
+    def __init__(self, shared: Iterable[Processor]) -> None:
+        super().__init__(logging.INFO)
+        self._shared = tuple(shared)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.name.startswith(NOT_RECORDED):
+            return
+        try:
+            recorder().log(log_row(self._event(record), record.levelno))
+        except (TypeError, ValueError, KeyError, AttributeError):  # the line's own fault: its arguments don't fit it
+            self.handleError(record)
+
+    def _event(self, record: logging.LogRecord) -> EventDict:
+        if isinstance(record.msg, dict):
+            return record.msg
+        event: EventDict = {"event": record.getMessage(), "_record": record, "_from_structlog": False}
+        if record.exc_info:
+            event["exc_info"] = record.exc_info
+        for processor in self._shared:
+            event = processor(None, record.levelname.lower(), event)  # type: ignore[assignment]
+        return event
+
+
+def log_row(event: Mapping[str, object], level: int) -> LogRow:
+    """The row of a log line; system and business follow from the account."""
+    ids = {name: storable(str(event[name])) for name in COLUMNS if event.get(name) is not None}
+    if (account := ACCOUNT_OF.get(ids.get("account", ""))) is not None:
+        ids.setdefault("system", account.system)
+        if account.business_key is not None:
+            ids.setdefault("business_key", account.business_key)
+    kind = event.get("error_class")
+    return LogRow(
+        occurred_at=datetime.now(UTC),
+        error=level >= logging.ERROR,
+        level=logging.getLevelName(level).lower(),
+        logger=str(event.get("logger") or "root"),
+        event=storable(str(event.get("event")))[: recording.LONGEST_TEXT],
+        program=recording.program(),
+        error_class=str(kind) if kind is not None else None,
+        fields=as_json({name: value for name, value in event.items() if name not in ELSEWHERE}),
+        **ids,
+    )
+
+
+ACCOUNT_OF = {account.key: account for account in ACCOUNTS}
+_hooks: tuple[Callable[..., Any], Callable[..., Any]] | None = None
+"""What was told of crashes before we were."""
+
+
+def _record_crashes(redaction: Redaction) -> None:
+    """What ends the program, or a thread, is recorded before it is printed as ever."""
+    global _hooks
+    if _hooks is None:
+        _hooks = (sys.excepthook, threading.excepthook)
+    program_hook, thread_hook = _hooks
+
+    def crashed(kind: type[BaseException], error: BaseException | None, traceback: TracebackType | None) -> None:
+        if not issubclass(kind, KeyboardInterrupt | SystemExit):
+            event = {
+                **correlation.current(),
+                "event": f"the program ended by an exception: {error}",
+                "logger": "masterops.crash",
+                "error_class": kind.__name__,
+                "exception": "".join(format_exception(kind, error, traceback)),
+            }
+            recorder().log(log_row(redaction(None, "critical", event), logging.CRITICAL))
+
+    def of_program(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+        crashed(kind, error, traceback)
+        program_hook(kind, error, traceback)
+
+    def of_thread(told: threading.ExceptHookArgs) -> None:
+        crashed(told.exc_type, told.exc_value, told.exc_traceback)
+        thread_hook(told)
+
+    sys.excepthook, threading.excepthook = of_program, of_thread
 
 
 def known_secrets(current: Settings) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence, Set
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -55,6 +55,8 @@ FETCHED_BY_KEY = 50_000
 """Up to so many missing rows are picked out of a reading; if there are more, all of it is loaded again."""
 
 Progress = Callable[[str], object]
+Scope = Callable[..., AbstractContextManager[object]]
+"""Called with `operation`, `account`, `stream`, `run_id`: what is logged or sent within is known to belong to them."""
 
 log = structlog.get_logger()
 
@@ -139,6 +141,7 @@ def ingest(
     run_id: str | None = None,
     progress: Progress | None = None,
     sink: TelemetrySink | None = None,
+    scope: Scope = structlog.contextvars.bound_contextvars,
     reader: StreamReader | None = None,
     wait: float = WAIT_SECONDS,
 ) -> LoadReport:
@@ -151,6 +154,7 @@ def ingest(
     """
     parents = _parents(account, streams, window)
     with ExitStack() as stack:
+        stack.enter_context(scope(operation="load", account=account.key, **({"run_id": run_id} if run_id else {})))
         stack.enter_context(_told_when_lost(account))
         connection = stack.enter_context(turn(account, wait))
         simulated = False
@@ -161,7 +165,15 @@ def ingest(
             origins.require_same(connection, account, origins.origin_of(access, reader))
         spool = stack.enter_context(Spool(account))
         ingestion = _Ingestion(
-            connection, account, window, reader, spool, run_id=run_id, simulated=simulated, progress=progress
+            connection,
+            account,
+            window,
+            reader,
+            spool,
+            run_id=run_id,
+            simulated=simulated,
+            progress=progress,
+            scope=scope,
         )
         stack.enter_context(ledger.closing(connection, ingestion.loads))
         report = ingestion.run(parents)
@@ -221,6 +233,7 @@ class _Ingestion:
         run_id: str | None,
         simulated: bool,
         progress: Progress | None,
+        scope: Scope,
     ) -> None:
         self.connection = connection
         self.account = account
@@ -236,20 +249,26 @@ class _Ingestion:
         self.our_counts: dict[str, int] = {}
         """As last counted; counting a large table takes as long as a small load."""
         self._say: Progress = progress or (lambda _: None)
+        self._scope = scope
 
     def run(self, parents: Sequence[Stream]) -> LoadReport:
         """Read, load, settle, compare."""
-        read = [(family, spooled) for parent in parents for family, spooled in self._read(parent)]
+        read = [done for parent in parents if (done := self._read(parent)) is not None]
         for family in self._load(read):
-            self._settle(family, moves_cursor=True)
-            self._compare(family)
+            with self._scope(operation="settle", stream=family.parent.name):
+                self._settle(family, moves_cursor=True)
+                self._compare(family)
         order = [one.name for one in streams_of(self.account) if one.name in self.reports]
         return LoadReport(self.account.key, self.window.kind, tuple(self.reports[name] for name in order))
 
     # ---- read
 
-    def _read(self, parent: Stream) -> Iterator[tuple[Family, list[Spooled]]]:
-        """Reads one family into the spool; yields nothing if that failed."""
+    def _read(self, parent: Stream) -> tuple[Family, list[Spooled]] | None:
+        """Reads one family into the spool; None if that failed."""
+        with self._scope(operation="read", stream=parent.name):
+            return self._read_family(parent)
+
+    def _read_family(self, parent: Stream) -> tuple[Family, list[Spooled]] | None:
         since = self._since(parent)
         family = self._begin(parent, since)
         before = self.reader.requests
@@ -264,9 +283,9 @@ class _Ingestion:
         except (ConnectorError, disk.DiskFull) as error:
             self.spool.discard(family.streams)
             self._fail(family, error, before)
-        else:
-            self.loads[parent.name].requests += self.reader.requests - before
-            yield family, spooled
+            return None
+        self.loads[parent.name].requests += self.reader.requests - before
+        return family, spooled
 
     def _is_read(self, parent: Stream) -> bool:
         """A sweep of a stream with a cursor reads keys only; streams without one are read whole each time."""
@@ -340,7 +359,8 @@ class _Ingestion:
         if not files:
             return
         disk.require_room(sum(path.stat().st_size for spooled in files for path in spooled.paths))
-        load_id = dlt_load.load(self.account, database_url(), files)
+        with self._scope(operation="merge"):
+            load_id = dlt_load.load(self.account, database_url(), files)
         for spooled in files:
             load = self.loads[spooled.stream.name]
             load.rows += spooled.rows
@@ -471,6 +491,15 @@ class _Ingestion:
 
     def _fail(self, family: Family, error: Exception, requests_before: int) -> None:
         self.loads[family.parent.name].requests += self.reader.requests - requests_before
+        log.error(
+            "a stream could not be loaded",
+            account=self.account.key,
+            stream=family.parent.name,
+            load_id=self.loads[family.parent.name].load_id,
+            error=str(error),
+            error_class=type(error).__name__,
+            correlation_id=error.correlation_id if isinstance(error, ConnectorError) else None,
+        )
         for one in family.streams:
             self._finish(one, str(error))
 

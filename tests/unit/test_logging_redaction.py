@@ -28,7 +28,7 @@ def logged(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[io.Strin
     root = logging.getLogger()
     before = root.handlers[:], root.level
     stream = io.StringIO()
-    configure(level="INFO", output="json", stream=stream)
+    configure(level="INFO", output="json", stream=stream, record=False)
     yield stream
     root.handlers[:], root.level = before
     structlog.reset_defaults()
