@@ -289,7 +289,7 @@ def _explained(path: Path, content: Any, error: ValidationError) -> str:
             place = place[2:]
         field = ".".join(str(part) for part in place)
         models: dict[str, type[_Strict]] = {"checks": _Entry, "defaults": _Defaults}
-        known = models.get(str(item["loc"][0]), _File)
+        known = models.get(str(next(iter(item["loc"]), "")), _File)
         allowed = f"; there are {', '.join(known.model_fields)}" if item["type"] == "extra_forbidden" else ""
         message = item["msg"].removeprefix("Value error, ")
         lines.append(": ".join(part for part in (where, field, message + allowed) if part))

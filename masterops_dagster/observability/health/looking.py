@@ -48,7 +48,8 @@ LONGEST_MESSAGE = 1000
 class CheckResult:
     """How one check ended. `message` is without secrets; `response_ms` is None where no answer came.
 
-    `detail` holds the values, and under `error` what kind of error it was: a connector's `kind`, else the class.
+    `detail` holds what the probe told under `values`, or what kind of error it was under `error`: a connector's
+    `kind`, else the class.
     """
 
     check: Check
@@ -132,7 +133,8 @@ def _judged(check: Check, at: datetime, reading: Reading, took_ms: float, redact
         degraded.insert(0, reading.degraded)
     outcome: Outcome = "failed" if down else "degraded" if degraded else "ok"
     said = "; ".join(part for part in (*down, *degraded, reading.message) if part)
-    detail = {**reading.detail, **{name: value for name, value in values.items() if name != "response_ms"}}
+    told = {name: value for name, value in values.items() if name != "response_ms"}
+    detail = {**reading.detail, "values": told}
     return CheckResult(check, at, outcome, values["response_ms"], _plain(said, redaction), detail)
 
 
