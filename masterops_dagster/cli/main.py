@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from masterops_dagster.cli import dead_letters, problems, world
+from masterops_dagster.cli import alerts, dead_letters, problems, world
 from masterops_dagster.cli.kpi import kpi
 
 
@@ -135,6 +135,32 @@ def reset_cursor(
     module.reset_cursor(stream, account, to)
 
 
+@app.command("health-check")
+def health_check(
+    system: Annotated[
+        str | None, typer.Option("--system", metavar="S", help="Only this system; also postgres, dagster, disk.")
+    ] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Again every 15 s, until Ctrl-C.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make all health checks now; exit code 1 if something isn't as it should be."""
+    from masterops_dagster.cli import health_check as module
+
+    module.health_check(system, watch=watch, as_json=as_json)
+
+
+@app.command("test-integration")
+def try_integration(
+    system: Annotated[str, typer.Argument(metavar="SYSTEM", help="hubspot, unleashed …")],
+    account: Annotated[str | None, typer.Option("--account", metavar="KEY", help="Only unleashed_teelixir …")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Connect, sign in, read one page of each stream, look at scopes and limits."""
+    from masterops_dagster.cli import integration_test as module
+
+    module.try_integration(system, account, as_json=as_json)
+
+
 @app.command("go-live")
 def go_live(
     account: Annotated[str, typer.Argument(metavar="ACCOUNT", help="hubspot, unleashed_teelixir …")],
@@ -170,3 +196,4 @@ def restore(
 app.command()(kpi)
 app.add_typer(world.app)
 app.add_typer(dead_letters.app)
+app.add_typer(alerts.app)
