@@ -15,7 +15,7 @@ from psycopg.rows import TupleRow
 from masterops_dagster import clock
 from masterops_dagster.businesses import ACCOUNTS, account
 from masterops_dagster.database.dbt import PROJECT_DIR
-from masterops_dagster.database.retention import purge_dead_letters, purge_telemetry
+from masterops_dagster.database.retention import purge_dead_letters, purge_reconciliations
 from masterops_dagster.observability.run_files import delete_old
 from masterops_dagster.sources import raw_tables
 from masterops_dagster.sources.catalogue import streams_of
@@ -82,16 +82,10 @@ def test_every_staging_view_leaves_deleted_rows_out_but_for_those_that_are_kept(
     assert read == STILL_READ
 
 
-def test_old_telemetry_and_resolved_dead_letters_go_and_open_ones_and_the_ledger_stay(
+def test_old_reconciliations_and_resolved_dead_letters_go_and_open_ones_and_the_ledger_stay(
     state_dir: Path, database: psycopg.Connection[TupleRow]
 ) -> None:
     for days in (100, 10):
-        database.execute(
-            "insert into ops.api_metrics (occurred_at, system, account, operation, method, path_template, outcome,"
-            " duration_ms, bytes_received, attempts, budget_wait_ms)"
-            " values (now() - make_interval(days => %s), 's', 'a', 'o', 'GET', '/', 'ok', 1, 1, 1, 0)",
-            [days],
-        )
         row = database.execute(
             "insert into ops.loads (account, stream, kind, started_at)"
             " values ('a', 's', 'live', now() - make_interval(days => %s)) returning load_id",
@@ -111,7 +105,7 @@ def test_old_telemetry_and_resolved_dead_letters_go_and_open_ones_and_the_ledger
                 " case when %(status)s <> 'open' then now() - make_interval(days => %(days)s) end)",
                 {"load": row[0], "status": status, "days": days},
             )
-    assert purge_telemetry(timedelta(days=30)) == {"ops.api_metrics": 1, "ops.reconciliations": 1}
+    assert purge_reconciliations(timedelta(days=30)) == 1
     assert purge_dead_letters(timedelta(days=30)) == 2
     statuses = database.execute("select status, count(*) from ops.dead_letters group by 1 order by 1").fetchall()
     assert statuses == [("discarded", 1), ("open", 2), ("replayed", 1)]
