@@ -95,6 +95,40 @@ def doctor() -> None:
 
 
 @app.command()
+def logs(
+    system: System = None,
+    business: Annotated[str | None, typer.Option("--business", metavar="B", help="Only this business's.")] = None,
+    level: Annotated[str, typer.Option("--level", metavar="L", help="At least info, warning, error …")] = "info",
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="WHEN", help="30m, 2h, 3d or a moment; a day without it.")
+    ] = None,
+    run: Annotated[
+        str | None, typer.Option("--run", metavar="ID", help="Only this run's; its first letters do.")
+    ] = None,
+    grep: Annotated[str | None, typer.Option("--grep", metavar="TEXT", help="Only what has this text in it.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what comes, until Ctrl-C.")] = False,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=100_000, help="At most so many, the newest.")] = 200,
+    as_json: AsJson = False,
+) -> None:
+    """What the programs said, newest last."""
+    from datetime import UTC, datetime
+
+    from masterops_dagster.cli import logs as module
+
+    wanted = module.wanted(
+        datetime.now(UTC),
+        system=system,
+        business=business,
+        level=level,
+        since=since,
+        run=run,
+        grep=grep,
+        limit=limit,
+    )
+    module.show(wanted, follow=follow, as_json=as_json)
+
+
+@app.command()
 def refresh(
     business: Business = None,
     system: System = None,
