@@ -56,7 +56,7 @@ def backtest(
     *,
     business_offset: timedelta = timedelta(0),
 ) -> Backtest:
-    """Looks every `step` over so many days before `at`. What other rules explain, and silences, are left out of account.
+    """Looks every `step` over so many days before `at`, without silences and without what other rules explain.
 
     Raises `NoPast` for a rule whose signal knows only the present.
     """

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 from uuid import UUID
 
 import psycopg
@@ -38,10 +38,13 @@ SHOWN = 20
 log = structlog.get_logger("masterops.alerts")
 
 
+Announced = Literal["opened", "worsened", "resolved"]
+
+
 class Announce(Protocol):
     """Writes down, in the caller's transaction, what is to be told of an incident; returns how many messages."""
 
-    def __call__(self, connection: Connection, incident: Incident, kind: str, at: datetime) -> int: ...
+    def __call__(self, connection: Connection, incident: Incident, kind: Announced, at: datetime) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ class Evaluation:
     at: datetime
     changes: tuple[Change, ...]
     opened: tuple[Incident, ...]
-    escalated: tuple[Incident, ...]
+    worsened: tuple[Incident, ...]
     resolved: tuple[Incident, ...]
     broken: Mapping[str, str]
     messages: int
@@ -98,7 +101,7 @@ def evaluate(
         at,
         tuple(round_.changes),
         tuple(told["opened"]),
-        tuple(told["escalated"]),
+        tuple(told["worsened"]),
         tuple(told["resolved"]),
         broken,
         messages,
@@ -254,7 +257,9 @@ def _bad(
     return found, broken
 
 
-def _tell(connection: Connection, rules: Sequence[Rule], round_: _Round, at: datetime) -> dict[str, list[Incident]]:
+def _tell(
+    connection: Connection, rules: Sequence[Rule], round_: _Round, at: datetime
+) -> dict[Announced, list[Incident]]:
     """Brings the incidents up to date with the alerts; returns those that opened, worsened and ended."""
     by_id = {rule.id: rule for rule in rules}
     open_ = {incident.incident_id: incident for incident in unresolved(connection)}
@@ -264,7 +269,7 @@ def _tell(connection: Connection, rules: Sequence[Rule], round_: _Round, at: dat
         if alert.speaks and alert.incident_id is None:
             new[cause_of(by_id[alert.rule_id], alert.labels)].append(alert)
 
-    told: dict[str, list[Incident]] = {"opened": [], "escalated": [], "resolved": []}
+    told: dict[Announced, list[Incident]] = {"opened": [], "worsened": [], "resolved": []}
     for cause, alerts in sorted(new.items()):
         rule = by_id[alerts[0].rule_id]
         if cause not in by_cause:
@@ -287,8 +292,10 @@ def _tell(connection: Connection, rules: Sequence[Rule], round_: _Round, at: dat
             worse = max((alert.severity for alert in alerts), key=SEVERITIES.index)
             fresh = _described(by_id[alerts[0].rule_id], incident.cause, alerts, at)
             if SEVERITIES.index(worse) > SEVERITIES.index(incident.severity):
-                told["escalated"].append(store.worsen_incident(connection, incident, fresh))
+                told["worsened"].append(store.worsen_incident(connection, incident, fresh))
                 for alert in alerts:
+                    if alert.severity == worse:
+                        round_.changes.append(Change(replace(alert), alert.state, "worsened"))
                     alert.state = "firing"
             elif fresh.title != incident.title or fresh.detail["subjects"] != incident.detail.get("subjects"):
                 store.redescribe_incident(connection, incident, fresh)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
 from string import Formatter
 from typing import Any, Literal
 from uuid import UUID
@@ -217,12 +218,14 @@ def _is_clear(rule: Rule, alert: Alert, at: datetime) -> tuple[Alert | None, Cha
 
 
 def _is_about(rule: Rule, labels: Labels, detail: Mapping[str, Any]) -> bool:
-    """Whether every field that `only` names has one of the values there; `database*` matches what begins so."""
-    from fnmatch import fnmatchcase
-
-    for name, wanted in rule.only.items():
-        value = labels.get(name) if name in Labels.__slots__ else detail.get(name)
-        if not any(fnmatchcase(str(value), one) for one in wanted):
+    """Whether every field that `only` names has a value given there: `n8n_*` is what begins so, `!disk` all else."""
+    for name, patterns in rule.only.items():
+        value = str(labels.get(name) if name in Labels.__slots__ else detail.get(name))
+        wanted = [pattern for pattern in patterns if not pattern.startswith("!")]
+        unwanted = [pattern[1:] for pattern in patterns if pattern.startswith("!")]
+        if wanted and not any(fnmatchcase(value, pattern) for pattern in wanted):
+            return False
+        if any(fnmatchcase(value, pattern) for pattern in unwanted):
             return False
     return True
 

@@ -169,8 +169,9 @@ def _row(alert: Alert) -> list[object]:
 
 def _step(change: Change, at: datetime, by: str | None = None) -> list[object]:
     alert = change.alert
+    detail = alert.detail | ({"suppressed_by": alert.suppressed_by} if alert.suppressed_by else {})
     return [
         at, alert.rule_id, alert.fingerprint, alert.incident_id, change.from_state, change.to_state, alert.severity,
         alert.labels.subject, alert.labels.system, alert.labels.account, alert.labels.business, alert.value,
-        alert.message, by, Jsonb(alert.detail | ({"suppressed_by": alert.suppressed_by} if alert.suppressed_by else {})),
+        alert.message, by, Jsonb(detail),
     ]  # fmt: skip
