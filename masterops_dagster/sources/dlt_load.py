@@ -71,16 +71,19 @@ def _load(account: Account, url: str, spooled: Sequence[Spooled]) -> str:
     import dlt
     from dlt.pipeline.exceptions import PipelineStepFailed
 
+    from masterops_dagster.sources.copying import Copying
+
     dlt.config["restore_from_destination"] = False
     dlt.config["load.workers"] = LOAD_WORKERS
     dlt.config["load.raise_on_max_retries"] = 2
     drop_pending(account, folder)
     streams = [rows.stream for rows in spooled]
     name = application_name(account)
+    destination = Copying(credentials=_named(url, name), destination_name="postgres")
     pipeline = dlt.pipeline(
         account.key,
         pipelines_dir=str(folder / "pipelines"),
-        destination=dlt.destinations.postgres(credentials=_named(url, name)),
+        destination=destination,
         dataset_name=merge.staging_schema(account),
     )
     try:
@@ -91,6 +94,7 @@ def _load(account: Account, url: str, spooled: Sequence[Spooled]) -> str:
     except (PipelineStepFailed, psycopg.Error) as failure:
         raise LoadFailed(f"{account.key}: {_reason(failure)}") from failure
     finally:
+        destination.close()
         shutil.rmtree(_working_folder(account, folder), ignore_errors=True)
     return load_id
 
