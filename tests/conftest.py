@@ -20,7 +20,11 @@ from psycopg.rows import TupleRow
 from masterops_dagster import settings as settings_module
 from masterops_dagster.businesses import ACCOUNTS
 from masterops_dagster.database import connection, migrations, server
+from masterops_dagster.observability.logging import stop_recording
+from masterops_dagster.observability.recorder import close_own
 from masterops_dagster.simulator.world.store import World
+from tests import dbt_in_process
+from tests.made_once import made_once
 from tests.published_schemas import HOW_TO_GET_IT, shopify_introspection
 from tests.stand_ins import StandIns, start_stand_ins
 
@@ -133,8 +137,8 @@ def database_url(postgres_server: server.Server) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def module_database_url(postgres_server: server.Server) -> Iterator[str]:
-    """The URL of a migrated database that the tests of a module share."""
-    yield from _fresh_database(postgres_server, TEMPLATE)
+    """The URL of a migrated database that the tests of a module share; dbt may build in it."""
+    yield from _fresh_database(postgres_server, TEMPLATE, dbt_in_process.DATABASE)
 
 
 @pytest.fixture
@@ -161,12 +165,12 @@ def platform(
     small_world: Path, module_database_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Platform]:
     """A small world behind stand-ins, a database, and all that leads from the one to the other; nothing is read yet."""
-    from tests.refreshing import platform_on  # dbt takes long to import
+    from tests.refreshing import platform_on  # and with it half of the package
 
     with pytest.MonkeyPatch.context() as patch:
         for state in _state(tmp_path_factory.mktemp("platform") / "state", module_database_url, patch):
             shutil.copytree(small_world / "world", state / "world")
-            with platform_on(state, module_database_url, patch) as ready:
+            with platform_on(state, module_database_url, patch, tmp_path_factory) as ready:
                 yield ready
 
 
@@ -178,8 +182,15 @@ def _state(directory: Path, database_url: str, patch: pytest.MonkeyPatch) -> Ite
     patch.setenv("SUPABASE_DB_URL", database_url)
     settings_module.settings.cache_clear()
     yield directory
+    _end_recording()
     connection.close_pools()
     settings_module.settings.cache_clear()
+
+
+def _end_recording() -> None:
+    """What later tests say must not go into another database, least of all into that of a platform that runs here."""
+    stop_recording()
+    close_own(timeout=1)
 
 
 def _forget_accounts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,8 +210,8 @@ def _forgo_durability(running: server.Server) -> None:
         admin.execute("select pg_reload_conf()")
 
 
-def _fresh_database(running: server.Server, template: str) -> Iterator[str]:
-    name = f"test_{os.urandom(6).hex()}"
+def _fresh_database(running: server.Server, template: str, name: str = "") -> Iterator[str]:
+    name = name or f"test_{os.urandom(6).hex()}"
     _create_database(running, name, template)
     yield running.url_of(name)
     with connection.connect(running.url_of("postgres")) as admin:
@@ -221,9 +232,12 @@ def _create_database(running: server.Server, name: str, template: str = "templat
 @pytest.fixture(scope="session")
 def small_world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A state folder with a small world in it, to be copied."""
-    state = tmp_path_factory.mktemp("small_world")
+    return made_once(tmp_path_factory, "small_world", _small_world)
+
+
+def _small_world(state: Path) -> None:
+    state.mkdir(mode=0o700)
     World.open(state / "world", scale=0.05).close()
-    return state
 
 
 @pytest.fixture(scope="session")

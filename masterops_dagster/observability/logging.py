@@ -91,11 +91,8 @@ def configure(
         )
     )
     root = logging.getLogger()
-    for old in [
-        old
-        for old in root.handlers
-        if isinstance(old, RecordingHandler) or isinstance(old.formatter, structlog.stdlib.ProcessorFormatter)
-    ]:
+    stop_recording()
+    for old in [old for old in root.handlers if isinstance(old.formatter, structlog.stdlib.ProcessorFormatter)]:
         root.removeHandler(old)
     root.addHandler(handler)
     if record:
@@ -105,6 +102,17 @@ def configure(
     root.setLevel(level)
     for name in CHATTY:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+
+
+def stop_recording() -> None:
+    """What is said from now on goes to standard error alone."""
+    global _hooks
+    root = logging.getLogger()
+    for handler in [handler for handler in root.handlers if isinstance(handler, RecordingHandler)]:
+        root.removeHandler(handler)
+    if _hooks is not None:
+        sys.excepthook, threading.excepthook = _hooks
+        _hooks = None
 
 
 def error_class(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
@@ -177,9 +185,7 @@ _hooks: tuple[Callable[..., Any], Callable[..., Any]] | None = None
 def _record_crashes(redaction: Redaction) -> None:
     """What ends the program, or a thread, is recorded before it is printed as ever."""
     global _hooks
-    if _hooks is None:
-        _hooks = (sys.excepthook, threading.excepthook)
-    program_hook, thread_hook = _hooks
+    _hooks = program_hook, thread_hook = sys.excepthook, threading.excepthook
 
     def crashed(kind: type[BaseException], error: BaseException | None, traceback: TracebackType | None) -> None:
         if not issubclass(kind, KeyboardInterrupt | SystemExit):
