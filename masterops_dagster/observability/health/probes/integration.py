@@ -73,11 +73,11 @@ def integration(check: Check, at: datetime) -> Reading:
         except psycopg.OperationalError as error:
             raise CannotCheck(f"the rate budget can't be asked: {error}") from error
         took_ms = round((time.monotonic() - began) * 1000, 1)
-    values, quota = _quota(check.account)
+    values, windows = quota(check.account)
     days_left = token_days_left(access, at)
     if days_left is not None:
         values["token_days_left"] = days_left
-    detail = {"quota": quota, "simulated": access.simulated}
+    detail = {"quota": windows, "simulated": access.simulated}
     return Reading({"response_ms": took_ms, **values}, detail=detail)
 
 
@@ -102,7 +102,7 @@ def _expiry(secret: str) -> datetime | None:
     return datetime.fromtimestamp(end, UTC) if isinstance(end, int | float) else None
 
 
-def _quota(account: str) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
+def quota(account: str) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
     """The smallest shares left, in per cent, and each window with its limit and what is left of it."""
     rows = _query(LEFT, {"account": account})
     windows: dict[str, dict[str, float]] = {}
@@ -116,8 +116,8 @@ def _quota(account: str) -> tuple[dict[str, float], dict[str, dict[str, float]]]
 
 
 def _busy(account: str, at: datetime, said: str) -> Reading:
-    values, quota = _quota(account)
-    detail = {"quota": quota, "asked": False}
+    values, windows = quota(account)
+    detail = {"quota": windows, "asked": False}
     rows = _query(LAST_GOOD, {"account": account, "since": at - RECENT})
     last_good = rows[0][0] if rows else None
     no_time = {"response_ms": 0.0}

@@ -11,7 +11,7 @@ from masterops_dagster import clock
 from masterops_dagster.connectors.n8n import N8N, Execution, Workflow
 from masterops_dagster.observability.health.check import Check
 from masterops_dagster.observability.health.probes.connections import connected
-from masterops_dagster.observability.health.probes.n8n_schedule import last_due
+from masterops_dagster.observability.health.probes.n8n_schedule import SCHEDULE_TRIGGER, last_due
 from masterops_dagster.observability.health.reading import Reading
 
 ACCOUNT = "n8n"
@@ -58,7 +58,7 @@ def workflows(check: Check, at: datetime) -> Reading:
         if simulated:
             return Reading({"missed": 0.0}, "the stand-in's workflows don't run by themselves")
         missed, scheduled = [], 0
-        for workflow in _active(n8n):
+        for workflow in _scheduled(n8n):
             due = _due(workflow, at)
             if due is None:
                 continue
@@ -99,12 +99,14 @@ def _minutes(execution: Execution | None, moment: datetime) -> float:
     return round(max(0.0, (moment - execution.started_at).total_seconds() / 60), 1)
 
 
-def _active(n8n: N8N) -> Iterator[Workflow]:
+def _scheduled(n8n: N8N) -> Iterator[Workflow]:
+    """The active workflows with a schedule trigger, whole: the list names only the types of their nodes."""
     for page in n8n.read("workflows"):
         for item in page.items:
-            workflow = Workflow.model_validate(item)
-            if workflow.active and not workflow.is_archived:
-                yield workflow
+            types = item.get("nodeTypes")
+            scheduled = isinstance(types, list) and SCHEDULE_TRIGGER in types
+            if scheduled and item.get("active") and not item.get("isArchived"):
+                yield n8n.workflow(str(item["id"]))
 
 
 def _due(workflow: Workflow, at: datetime) -> datetime | None:

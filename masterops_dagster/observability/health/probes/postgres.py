@@ -74,18 +74,21 @@ def probe_database(url: str | None = None, timeout: timedelta = timedelta(second
 
 
 def session(check: Check, at: datetime) -> Reading:
-    """Whether locks and prepared statements of a session hold, as far as the URL promises them."""
+    """Whether each connection has a server process of its own and keeps its locks, as far as the URL promises that."""
     url = database_url()
     if through_transaction_pooler(url):
         with _asked(url, check.timeout) as connection:
             connection.execute(WORKS)
         return Reading({}, "transaction pooler: nothing relies on a session", detail={"mode": "transaction"})
-    with _asked(url, check.timeout, timed=False) as connection:
-        seen = {row[0] for _ in range(3) for row in connection.execute("select pg_backend_pid()", prepare=True)}
-        if len(seen) > 1:
+    with (
+        _asked(url, check.timeout, timed=False) as connection,
+        _asked(url, check.timeout) as another,  # a pooler gives it the server process that the first one had
+    ):
+        seen = [_process(connection), _process(connection)]
+        if len({*seen}) > 1 or _process(another) in seen or _process(connection) not in seen:
             raise ProbeFailed(
-                "statements of one connection reach different server processes: what answers at this address is a "
-                "transaction pooler. Use its session mode, or the database itself"
+                "connections share server processes: what answers at this address is a transaction pooler. Use its "
+                "session mode, or the database itself"
             )
         locked = connection.execute("select pg_try_advisory_lock(hashtextextended('masterops health', 0))").fetchone()
         released = connection.execute("select pg_advisory_unlock(hashtextextended('masterops health', 0))").fetchone()
@@ -94,6 +97,12 @@ def session(check: Check, at: datetime) -> Reading:
             "a lock of the session was lost at once: use the pooler's session mode, or the database itself"
         )
     return Reading({}, "sessions hold", detail={"mode": "session"})
+
+
+def _process(connection: psycopg.Connection[TupleRow]) -> int:
+    row = connection.execute("select pg_backend_pid()", prepare=False).fetchone()
+    assert row is not None
+    return int(row[0])
 
 
 def bloat(check: Check, at: datetime) -> Reading:
