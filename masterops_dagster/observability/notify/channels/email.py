@@ -6,7 +6,6 @@ A repeat has the same Message-ID, by which most mailboxes show it once.
 from __future__ import annotations
 
 import smtplib
-import ssl
 from email.headerregistry import Address as MailAddress
 from email.message import EmailMessage
 from email.utils import format_datetime, parseaddr
@@ -14,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from masterops_dagster.observability.notify.channels.channel import TIMEOUT_SECONDS, SendFailed, said_by
+from masterops_dagster.observability.notify.channels.channel import TIMEOUT_SECONDS, SendFailed, said_by, trusted
 from masterops_dagster.observability.notify.message import Message, told_item
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ class Email:
         try:
             server = _Smtp(self._host, self._port, timeout=TIMEOUT_SECONDS)
             if self._starttls:
-                server.starttls(context=ssl.create_default_context())
+                server.starttls(context=trusted())
             if self._user:
                 server.login(self._user, self._password)
             server.send_message(mail)

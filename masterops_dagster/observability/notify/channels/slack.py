@@ -11,7 +11,7 @@ from http.client import HTTPException
 from typing import Any
 from urllib.error import URLError
 
-from masterops_dagster.observability.notify.channels.channel import TIMEOUT_SECONDS, SendFailed, retry_after
+from masterops_dagster.observability.notify.channels.channel import TIMEOUT_SECONDS, SendFailed, retry_after, trusted
 from masterops_dagster.observability.notify.message import Message, told_item
 
 COLOURS = {"critical": ":red_circle:", "warning": ":large_orange_circle:", "info": ":large_blue_circle:"}
@@ -39,7 +39,12 @@ class SlackBot:
         from slack_sdk.errors import SlackApiError, SlackClientError
 
         client = WebClient(
-            self._token, base_url=self._base_url, timeout=TIMEOUT_SECONDS, retry_handlers=[], logger=_quiet
+            self._token,
+            base_url=self._base_url,
+            timeout=TIMEOUT_SECONDS,
+            retry_handlers=[],
+            logger=_quiet,
+            ssl=trusted(),
         )
         try:
             answer = client.chat_postMessage(
@@ -68,7 +73,7 @@ class SlackWebhook:
     def send(self, message: Message) -> str:
         from slack_sdk.webhook import WebhookClient
 
-        client = WebhookClient(self._url, timeout=TIMEOUT_SECONDS, retry_handlers=[], logger=_quiet)
+        client = WebhookClient(self._url, timeout=TIMEOUT_SECONDS, retry_handlers=[], logger=_quiet, ssl=trusted())
         try:
             answer = client.send(text=fallback_text(message), blocks=blocks(message))
         except (OSError, HTTPException, ValueError) as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from masterops_dagster.observability.notify.channels.channel import TIMEOUT_SECONDS, SendFailed, retry_after
+from masterops_dagster.observability.notify.channels.channel import TIMEOUT_SECONDS, SendFailed, retry_after, trusted
 from masterops_dagster.observability.notify.message import Message
 
 NOT_SENT = ("ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol", "ProxyError")
@@ -23,7 +23,9 @@ class Webhook:
 
         headers = {"Idempotency-Key": message.key}
         try:
-            answer = httpx.post(self._url, json=body(message), headers=headers, timeout=TIMEOUT_SECONDS)
+            answer = httpx.post(
+                self._url, json=body(message), headers=headers, timeout=TIMEOUT_SECONDS, verify=trusted()
+            )
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             name = type(error).__name__
             text = f"the webhook can't be reached: {name}"
