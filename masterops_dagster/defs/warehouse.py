@@ -55,6 +55,7 @@ STAGING = "fqn:masterops.staging"
 LATER = "fqn:masterops.intermediate fqn:masterops.marts fqn:masterops.kpi"
 ACCOUNTING_TESTS = "test_type:singular"
 """They hold facts against staging, so that they belong to what is built last."""
+RUN_RESULTS = "run_results.json"
 UNIT_TESTS = "resource_type:unit_test"
 """Left out of production builds; the test suite runs them."""
 
@@ -116,6 +117,8 @@ def build(context: dg.AssetExecutionContext, dbt: DbtCliResource, *arguments: st
     """`dbt build` of what is selected, with row counts, columns and their lineage in the catalogue."""
     from masterops_dagster.defs.catalogue import described
     from masterops_dagster.observability.correlation import handed_on
+    from masterops_dagster.observability.executions.dbt import record_nodes
+    from masterops_dagster.observability.recorder import recorder
 
     os.environ.update(dbt_env(database_url()))
     with handed_on(context.run.run_id):
@@ -123,6 +126,8 @@ def build(context: dg.AssetExecutionContext, dbt: DbtCliResource, *arguments: st
     try:
         yield from described(context, invocation, MANIFEST)
     finally:
+        record_nodes(invocation.target_path / RUN_RESULTS, context.run.run_id)
+        recorder().flush()
         keep_parsed(invocation.target_path, MANIFEST.parent)
 
 

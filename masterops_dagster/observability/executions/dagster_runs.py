@@ -307,9 +307,12 @@ def _of_step(connection: Connection, run: Run, step: Step) -> Execution:
 
 
 def _of_run(run: Run, steps: Sequence[Execution], last_words: Failure | None) -> Execution:
-    """A failed run names the error, and the account, of the step that failed first."""
+    """A failed run names the error, and the account, of the step that failed first and did not come right."""
     status = ENDED[run.status]
-    failed = sorted((step for step in steps if step.status == "failed"), key=lambda step: step.ended_at or run.ended_at)
+    last_tries = {step.name: step for step in steps}.values()
+    failed = sorted(
+        (step for step in last_tries if step.status == "failed"), key=lambda step: step.ended_at or run.ended_at
+    )
     owner = common_account(step.name for step in (failed if status == "failed" and failed else steps))
     if status != "failed":
         failure = None
@@ -333,7 +336,7 @@ def _of_run(run: Run, steps: Sequence[Execution], last_words: Failure | None) ->
         duration_ms=(run.ended_at - run.started_at).total_seconds() * 1000,
         error_class=failure.error_class if failure else None,
         error_message=storable(failure.message) if failure else None,
-        detail={"steps": len(steps), "failed_steps": [step.name for step in failed], "tags": run.tags},
+        detail={"steps": len(last_tries), "failed_steps": [step.name for step in failed], "tags": run.tags},
     )
 
 

@@ -11,7 +11,7 @@ from masterops_dagster.observability.logging import Redaction, known_secrets
 from masterops_dagster.settings import settings
 
 LONGEST_MESSAGE = 4_000
-WRAPPERS = ("Dagster", "SensorExecutionError", "ScheduleExecutionError", "PartitionExecutionError")
+WRAPPERS = ("Dagster", "RetryRequested", "SensorExecutionError", "ScheduleExecutionError", "PartitionExecutionError")
 """How the names of errors begin in which Dagster wraps those of our code."""
 
 
