@@ -58,3 +58,13 @@ def unresolved(connection: Connection) -> list[Incident]:
             f"select {COLUMNS} from ops.incidents where state <> 'resolved'"  # noqa: S608
             " order by array_position(array['critical', 'warning', 'info'], severity), opened_at"
         ).fetchall()
+
+
+def since(connection: Connection, moment: datetime) -> list[Incident]:
+    """All that are not over or were opened since then, the newest first."""
+    with connection.cursor(row_factory=class_row(Incident)) as cursor:
+        return cursor.execute(
+            f"select {COLUMNS} from ops.incidents where opened_at >= %(moment)s or state <> 'resolved'"  # noqa: S608
+            " order by opened_at desc",
+            {"moment": moment},
+        ).fetchall()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -82,12 +83,23 @@ def test_every_signal_that_replays_knows_nothing_of_what_came_later(busy: Connec
 
 
 def test_every_signal_is_quick(busy: Connection) -> None:
-    """20 ms is the aim on a database that is warm; the best of some tries, since the machine is shared."""
+    """20 ms is the aim. So long this machine takes to add up to 200,000 when nobody else is using it; it is a yardstick
+    that slows down with the machine.
+    """
     busy.execute("vacuum analyze")
     for name in signals.names():
-        took = []
-        for _ in range(5):
-            began = time.perf_counter()
-            read(busy, name)
-            took.append(time.perf_counter() - began)
-        assert min(took) < 0.02, name
+        assert quickest(lambda name=name: read(busy, name)) < yardstick(busy), name
+
+
+def yardstick(connection: Connection) -> float:
+    return quickest(lambda: connection.execute("select sum(i) from generate_series(1, 200000) as i"))
+
+
+def quickest(work: Callable[[], object]) -> float:
+    """In seconds, of some tries."""
+    took = []
+    for _ in range(4):
+        began = time.perf_counter()
+        work()
+        took.append(time.perf_counter() - began)
+    return min(took)

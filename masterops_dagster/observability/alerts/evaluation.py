@@ -108,6 +108,14 @@ def evaluate(
     )
 
 
+def unreadable(connection: Connection, rules: Sequence[Rule], at: datetime, *, business_at: datetime) -> list[str]:
+    """The signals that can't be read now, each in a line with what the database says. Writes nothing."""
+    with connection.transaction():
+        connection.execute("set transaction read only")
+        _, broken = _bad(connection, rules, Moment(at, business_at))
+    return [f"signal {name}: {said}" for name, said in broken.items()]
+
+
 def cause_of(rule: Rule, labels: Labels) -> str:
     """What alerts have in common that are one incident: `stream_stale:hubspot`."""
     return ":".join([rule.id, *(labels.get(label) or "none" for label in rule.group_by)])

@@ -46,6 +46,11 @@ order by silence_id
 """
 
 
+END = (
+    "update ops.silences set ends_at = %(at)s where silence_id = %(number)s and starts_at < %(at)s and ends_at > %(at)s"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Silence:
     """From when to when, for what, by whom and why; real time."""
@@ -99,3 +104,8 @@ def in_force(connection: Connection, at: datetime) -> list[Silence]:
     """All that hold at that moment, the oldest first."""
     with connection.cursor(row_factory=class_row(Silence)) as cursor:
         return cursor.execute(IN_FORCE, {"at": at}).fetchall()
+
+
+def end_silence(connection: Connection, number: int, at: datetime) -> bool:
+    """Ends it now; False if it wasn't in force."""
+    return connection.execute(END, {"number": number, "at": at}).rowcount == 1

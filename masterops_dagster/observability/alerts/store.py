@@ -109,6 +109,11 @@ def alerts(connection: Connection) -> dict[tuple[str, str], Alert]:
     return found
 
 
+def muted(connection: Connection) -> list[Alert]:
+    """Alerts that hold and of which nobody is told, since something explains or silences them."""
+    return [alert for alert in alerts(connection).values() if alert.live and alert.suppressed_by is not None]
+
+
 def save(
     connection: Connection, alerts: Iterable[Alert], forgotten: Sequence[Alert], changes: Sequence[Change], at: datetime
 ) -> None:
