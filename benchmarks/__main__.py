@@ -26,6 +26,7 @@ MODULES = (
     "dbt_incremental",
     "start_up",
     "tap_hubspot",
+    "telemetry_cost",
 )
 """In the order of the claims."""
 

@@ -14,6 +14,7 @@ import typer.main
 from masterops_dagster.cli.main import app
 from masterops_dagster.cli.processes import base_environment, places
 from masterops_dagster.database.dbt import dbt_env
+from masterops_dagster.observability.correlation import RUN_ID
 from masterops_dagster.settings import PROJECT_ROOT
 
 PAGES = sorted((PROJECT_ROOT / "docs").glob("*.md"))
@@ -82,7 +83,7 @@ def test_every_module_that_is_to_be_run_exists(page: Path) -> None:
 @every_page
 def test_every_variable_is_a_setting_or_one_that_we_set(page: Path) -> None:
     listed = set(re.findall(r"^#([A-Z][A-Z0-9_]*)=", (PROJECT_ROOT / ".env.example").read_text(), re.MULTILINE))
-    ours = {*dbt_env("postgresql://someone@somewhere/something"), *base_environment(places())}
+    ours = {RUN_ID, *dbt_env("postgresql://someone@somewhere/something"), *base_environment(places())}
     assert set(VARIABLE.findall(page.read_text())) <= listed | ours
 
 
