@@ -9,7 +9,7 @@ import dagster as dg
 from dagster_dbt import DbtCliResource
 
 from masterops_dagster.database.dbt import PROJECT_DIR
-from masterops_dagster.defs import ingestion, schedules, warehouse
+from masterops_dagster.defs import ingestion, monitoring, schedules, warehouse
 from masterops_dagster.defs.history import history
 from masterops_dagster.defs.policies import with_policies
 
@@ -25,6 +25,7 @@ defs = dg.Definitions(
         schedules.nightly_history,
         schedules.nightly_retention,
     ],
+    sensors=[monitoring.monitoring],
     resources={
         "dbt": DbtCliResource(project_dir=str(PROJECT_DIR), dbt_executable=str(Path(sys.executable).parent / "dbt"))
     },

@@ -21,8 +21,10 @@ MADE_OF: dict[str, tuple[str, ...]] = {
     "code-server": ("requirements.lock", ".env", "masterops_dagster", "dbt_project"),
     "webserver": ("requirements.lock", *DAGSTER_OURS),
     "daemon": ("requirements.lock", *DAGSTER_OURS),
+    "status-page": ("requirements.lock", ".env", "masterops_dagster", "docs/runbooks"),
+    "watch": ("requirements.lock", ".env", "masterops_dagster"),
 }
-"""Files and folders of the project, by program. The code server knows settings, so that it is made of `.env`, too."""
+"""Files and folders of the project, by program. What knows settings is made of `.env`, too."""
 
 
 def remember(where: Places, name: str) -> None:

@@ -207,6 +207,14 @@ def go_live(
 
 
 @app.command()
+def watch() -> None:
+    """Watch from outside, until stopped; `up` runs this."""
+    from masterops_dagster.cli import watch as module
+
+    module.watch()
+
+
+@app.command()
 def backup(
     to: Annotated[Path | None, typer.Option("--to", metavar="PATH", help="File to write, or folder for it.")] = None,
 ) -> None:

@@ -75,6 +75,8 @@ PROGRAMS = (
     Program("code-server", "Dagster code server", stop_seconds=15),
     Program("webserver", "Dagster UI", port=lambda current: current.webserver_port),
     Program("daemon", "Dagster daemon", stop_seconds=15),
+    Program("status-page", "status page", port=lambda current: current.status_page_port),
+    Program("watch", "watch"),
 )
 
 
@@ -163,6 +165,10 @@ def arguments(name: str, where: Places) -> list[str]:
             return [python, "-m", "dagster_webserver", *listen, str(ports[name]), "-w", workspace]
         case "daemon":
             return [python, "-m", "dagster._daemon", "run", "-w", str(where.dagster_home / "workspace.yaml")]
+        case "status-page":
+            return [python, "-m", "masterops_dagster.api", "--port", str(ports[name])]
+        case "watch":
+            return [str(Path(python).parent / "masterops"), "watch"]
     raise KeyError(f"no program {name!r}")
 
 

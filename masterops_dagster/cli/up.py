@@ -146,6 +146,10 @@ def bring_up(view: View, where: Places, supervisor: Supervisor, scale: float | N
             dagster.reload("masterops")
         dagster.await_definitions()
         start.wait("daemon", lambda: not dagster.unhealthy_daemons())
+        start.launch("status-page")
+        start.launch("watch")
+        start.wait("status-page", lambda: _healthy(f"http://{ports.HOST}:{kept['status-page']}/healthz"))
+        start.ready("watch")
         first_load(view, dagster, nothing_ran=fresh)
 
 
@@ -290,6 +294,7 @@ def report(view: View, where: Places, *, figures: bool) -> None:
     if stood_in and not figures:  # the figures say so themselves
         view.say(f"simulated: {', '.join(account.key for account in stood_in)} are answered by the stand-in world")
     view.say(f"Dagster UI: http://{ports.HOST}:{kept['webserver']}")
+    view.say(f"status page: http://{ports.HOST}:{kept['status-page']}")
 
 
 def watch(view: View, where: Places, supervisor: Supervisor) -> None:
