@@ -9,15 +9,13 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
 import psycopg
 import pytest
-from dbt.cli.main import dbtRunner
-from dbt.contracts.graph.manifest import Manifest
 from psycopg.rows import TupleRow
 from typer.testing import CliRunner
 
@@ -31,6 +29,7 @@ from masterops_dagster.simulator.world import clock as world_clock
 from masterops_dagster.simulator.world.records import millis, moment
 from masterops_dagster.simulator.world.store import World
 from masterops_dagster.sources.ingest import Window, ingest
+from tests.dbt_in_process import Dbt
 from tests.stand_ins import StandIns, start_stand_ins
 
 LONG_ENOUGH = timedelta(minutes=20)
@@ -63,8 +62,7 @@ class Platform:
 
     connection: psycopg.Connection[TupleRow]
     stand_ins: StandIns
-    target: Path
-    runner: dbtRunner = field(default_factory=dbtRunner, repr=False)
+    dbt: Dbt
     _staging_is_made: bool = False
 
     @property
@@ -80,10 +78,10 @@ class Platform:
     def build(self) -> None:
         """From the raw tables to the KPIs. Staging, being views, is made once."""
         if not self._staging_is_made:
-            self._dbt("run", "--select", "staging")
+            self.dbt("run", "--select", "staging")
             self._staging_is_made = True
         resolve(self.connection)
-        self._dbt("run", "--exclude", "staging")
+        self.dbt("run", "--exclude", "staging")
 
     def run(self, *arguments: str) -> str:
         """What `masterops …` prints; it must succeed."""
@@ -122,20 +120,11 @@ class Platform:
             [offset.total_seconds()],
         )
 
-    def _dbt(self, *arguments: str) -> None:
-        folders = ["--project-dir", str(dbt.PROJECT_DIR), "--profiles-dir", str(dbt.PROJECT_DIR)]
-        outputs = ["--target-path", str(self.target), "--log-path", str(self.target), "--no-write-json"]
-        quietly = [*folders, *outputs, "--log-level", "none", "--quiet"]
-        if self.runner.manifest is None:
-            parsed = self.runner.invoke(["parse", *quietly])
-            assert isinstance(parsed.result, Manifest), parsed.exception
-            self.runner.manifest = parsed.result
-        done = self.runner.invoke([*arguments, *quietly])
-        assert done.success, done.exception or [(node.node.name, node.message) for node in done.result]
-
 
 @contextmanager
-def platform_on(state: Path, database_url: str, patch: pytest.MonkeyPatch) -> Iterator[Platform]:
+def platform_on(
+    state: Path, database_url: str, patch: pytest.MonkeyPatch, temporary: pytest.TempPathFactory
+) -> Iterator[Platform]:
     """A platform on a state folder with a world in it. Settings must lead to the folder and the database already."""
     for name, value in (dbt.dbt_env(database_url) | AT_FULL_SPEED).items():
         patch.setenv(name, value)
@@ -144,7 +133,7 @@ def platform_on(state: Path, database_url: str, patch: pytest.MonkeyPatch) -> It
     try:
         stand_ins.calm()
         with connection.connect(database_url) as opened:
-            ready = Platform(opened, stand_ins, state / "dbt")
+            ready = Platform(opened, stand_ins, Dbt(state / "dbt", temporary))
             ready.turn_to_quiet()
             yield ready
     finally:

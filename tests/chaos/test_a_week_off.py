@@ -8,7 +8,6 @@ import pytest
 
 from masterops_dagster import clock
 from masterops_dagster.businesses import ACCOUNTS
-from masterops_dagster.defs.partitions import LONGEST_RANGE, RANGE_END_TAG, RANGE_START_TAG, live_tags
 from masterops_dagster.sources.catalogue import streams_of
 from masterops_dagster.sources.retention import forget_deleted, thin_snapshots
 from tests.refreshing import Platform
@@ -77,6 +76,8 @@ def test_after_nine_days_off_one_refresh_brings_all_of_them_within_the_budgets(
 
 
 def test_a_run_after_days_off_covers_as_many_days_as_dagster_bears() -> None:
+    from masterops_dagster.defs.partitions import LONGEST_RANGE, RANGE_END_TAG, RANGE_START_TAG, live_tags
+
     now = datetime.now(UTC)
     tags = live_tags(now - timedelta(days=DAYS_OFF))
     start, end = (datetime.fromisoformat(tags[tag]) for tag in (RANGE_START_TAG, RANGE_END_TAG))
@@ -94,7 +95,7 @@ def test_old_snapshots_may_go_and_no_figure_changes(compared: Comparison, platfo
     thinned = thin_snapshots(timedelta(days=1))
     forget_deleted(timedelta(days=1))
     platform.build()
-    platform._dbt("run", "--full-refresh", "--select", "fct_inventory_daily")
+    platform.dbt("run", "--full-refresh", "--select", "fct_inventory_daily")
     platform.build()
 
     assert sum(thinned.values()) > 0

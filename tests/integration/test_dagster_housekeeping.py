@@ -2,18 +2,14 @@
 
 from datetime import UTC, datetime, timedelta
 
-import dagster as dg
-from dagster_postgres import PostgresEventLogStorage
-from dbt.constants import PARTIAL_PARSE_FILE_NAME
-
 from masterops_dagster.database.connection import connect
 from masterops_dagster.database.retention import purge_dagster_events
-from masterops_dagster.defs.catalogue import _ColumnMetadata
-from masterops_dagster.defs.warehouse import keep_parsed
 from masterops_dagster.settings import settings
 
 
 def test_old_run_events_go_and_those_of_assets_stay(state_dir, empty_database_url, monkeypatch):
+    from dagster_postgres import PostgresEventLogStorage
+
     monkeypatch.setenv("DAGSTER_DB_URL", empty_database_url)
     settings.cache_clear()
     PostgresEventLogStorage(empty_database_url.replace("postgresql://", "postgresql+psycopg2://"), True).dispose()
@@ -29,6 +25,10 @@ def test_old_run_events_go_and_those_of_assets_stay(state_dir, empty_database_ur
 
 
 def test_column_metadata_is_kept_for_a_manifest_and_worked_out_again_for_another(tmp_path):
+    import dagster as dg
+
+    from masterops_dagster.defs.catalogue import _ColumnMetadata
+
     manifest = tmp_path / "manifest.json"
     manifest.write_text("one")
     key = dg.AssetKey(["marts", "fct_orders"])
@@ -45,6 +45,10 @@ def test_column_metadata_is_kept_for_a_manifest_and_worked_out_again_for_another
 
 
 def test_what_dbt_parsed_in_a_run_is_there_for_the_next(tmp_path):
+    from dbt.constants import PARTIAL_PARSE_FILE_NAME
+
+    from masterops_dagster.defs.warehouse import keep_parsed
+
     run = tmp_path / "staging-1234567-abcdefg"
     keep_parsed(run, tmp_path)  # dbt came to no end
     assert not (tmp_path / PARTIAL_PARSE_FILE_NAME).exists()

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dagster import DagsterRunStatus, RunsFilter
-
 from masterops_dagster.database import connection
-from masterops_dagster.defs.storage import PooledPostgresStorage
 
 END_ALL = "select pg_terminate_backend(pid, 5000) from pg_stat_activity where pid <> pg_backend_pid() and datname = %s"
 
 
 def test_the_webserver_goes_on_when_postgresql_was_restarted(empty_database_url: str) -> None:
+    from dagster import DagsterRunStatus, RunsFilter
+
+    from masterops_dagster.defs.storage import PooledPostgresStorage
+
     storage = PooledPostgresStorage(empty_database_url)
     runs, events, schedules = storage.run_storage, storage.event_log_storage, storage.schedule_storage
     for each in (runs, events, schedules):

@@ -6,10 +6,7 @@ Business time is Tuesday, 31 March 2026, noon in Melbourne; February has 28 days
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -32,6 +29,7 @@ from masterops_dagster.database import connection, dbt
 from masterops_dagster.reporting.kpis import Kpi, read_ages, read_definitions, read_kpis
 from masterops_dagster.sources import raw_tables
 from masterops_dagster.sources.catalogue import streams_of
+from tests.dbt_in_process import Dbt
 
 MELBOURNE = ZoneInfo("Australia/Melbourne")
 STORE, TRADE_STORE, GROCERIES = "shopify_teelixir", "shopify_elevate_wholesale", "bigcommerce_buy_organics_online"
@@ -59,7 +57,7 @@ class Warehouse:
     """A database with raw rows, and dbt on it."""
 
     url: str
-    folder: Path
+    dbt: Dbt
     connection: psycopg.Connection[TupleRow]
     results: dict[str, str] = field(default_factory=dict)
     made: dict[str, int | None] = field(default_factory=dict)
@@ -190,22 +188,10 @@ class Warehouse:
 
     def build(self, *arguments: str) -> None:
         """`dbt build`; fails with dbt's own words."""
-        command = [sys.executable, "-m", "dbt.cli.main", "build", *arguments]
-        folders = ["--project-dir", str(dbt.PROJECT_DIR), "--profiles-dir", str(dbt.PROJECT_DIR)]
-        outputs = ["--target-path", str(self.folder / "target"), "--log-path", str(self.folder / "logs")]
-        done = subprocess.run(
-            [*command, *folders, *outputs],
-            env={**os.environ, **dbt.dbt_env(self.url)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        content = json.loads((self.folder / "target" / "run_results.json").read_text())
-        self.results = {result["unique_id"].split(".")[2]: result["status"] for result in content["results"]}
+        results = self.dbt("build", *arguments).results
+        self.results = {result.node.unique_id.split(".")[2]: str(result.status) for result in results}
         self.made = {
-            result["unique_id"].split(".")[2]: result["adapter_response"].get("rows_affected")
-            for result in content["results"]
+            result.node.unique_id.split(".")[2]: result.adapter_response.get("rows_affected") for result in results
         }
 
     def figure(self, business: str, kpi: str, grain: str, start: date | None = None) -> Kpi | None:
@@ -335,13 +321,15 @@ def fill_stores(warehouse: Warehouse) -> None:
 @pytest.fixture(scope="module")
 def warehouse(module_database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
     """The first build, with everything read up to half an hour ago, unit tests included."""
-    with connection.connect(module_database_url) as opened:
+    with connection.connect(module_database_url) as opened, pytest.MonkeyPatch.context() as patch:
+        for name, value in dbt.dbt_env(module_database_url).items():
+            patch.setenv(name, value)
         opened.execute(
             "insert into ops.clock (offset_seconds) values (%s)", [(NOW - datetime.now(UTC)).total_seconds()]
         )
         for known in ACCOUNTS:
             raw_tables.prepare(opened, known)
-        warehouse = Warehouse(module_database_url, tmp_path_factory.mktemp("dbt"), opened)
+        warehouse = Warehouse(module_database_url, Dbt(tmp_path_factory.mktemp("dbt"), tmp_path_factory), opened)
         fill(warehouse)
         warehouse.read_all(at(3, 31, 11, 30))
         warehouse.build()

@@ -1,4 +1,9 @@
-"""What Dagster is told: it loads, says what everything is, and changes of the graph show in review."""
+"""What Dagster is told: it loads, says what everything is, and changes of the graph show in review.
+
+Dagster is imported by the tests, since every test process imports this module and only one runs it.
+"""
+
+from __future__ import annotations
 
 import json
 import os
@@ -6,19 +11,24 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import dagster as dg
 import pytest
 
 from masterops_dagster.businesses import ACCOUNTS
 from masterops_dagster.cli.manifest import ensure_manifest
 from masterops_dagster.sources.catalogue import asset_key, partitioned, streams_of
 
+if TYPE_CHECKING:
+    import dagster as dg
+
 SNAPSHOT = Path(__file__).parent.parent / "data" / "definitions.json"
 
 
 @pytest.fixture(scope="module")
 def definitions():
+    import dagster as dg
+
     ensure_manifest()
     from masterops_dagster.definitions import defs
 
@@ -65,6 +75,8 @@ def test_every_asset_says_what_it_is_whose_it_is_and_where_it_lies(definitions):
 
 
 def test_streams_with_a_business_date_have_days_and_the_others_have_none(definitions):
+    import dagster as dg
+
     graph = definitions.resolve_asset_graph()
     for account in ACCOUNTS:
         for stream in streams_of(account):
@@ -75,6 +87,8 @@ def test_streams_with_a_business_date_have_days_and_the_others_have_none(definit
 
 
 def test_lineage_leads_from_a_raw_stream_through_identity_to_a_kpi(definitions):
+    import dagster as dg
+
     graph = definitions.resolve_asset_graph()
     ancestors = graph.get_ancestor_asset_keys(dg.AssetKey(["kpi", "kpis"]))
     assert dg.AssetKey(["raw", "hubspot", "contacts"]) in ancestors
@@ -83,6 +97,8 @@ def test_lineage_leads_from_a_raw_stream_through_identity_to_a_kpi(definitions):
 
 
 def test_every_stream_is_reconciled_and_loads_are_alone_on_their_account(definitions):
+    import dagster as dg
+
     graph = definitions.resolve_asset_graph()
     checks = {(key.asset_key, key.name) for key in graph.asset_check_keys}
     for account in ACCOUNTS:
