@@ -359,10 +359,10 @@ def test_a_quiet_day_tells_nothing(watch: Watch) -> None:
     watch.history.health("integration_hubspot", "up", watch.at, system="hubspot", account="hubspot")
     watch.history.execution("dagster", "schedule", "nightly_sweep", "succeeded", AT - timedelta(hours=13), minutes=0)
     watch.history.execution(
-        "dagster", "schedule", "nightly_history", "succeeded", AT - timedelta(hours=11.5), minutes=0
+        "dagster", "schedule", "history_schedule", "succeeded", AT - timedelta(hours=11.5), minutes=0
     )
     night = AT - timedelta(hours=12.25)
-    watch.history.execution("dagster", "schedule", "nightly_retention", "succeeded", night, minutes=0)
+    watch.history.execution("dagster", "schedule", "retention_schedule", "succeeded", night, minutes=0)
     watch.history.at = watch.at
     for minutes in range(0, 4 * 60, 4):
         moment = AT + timedelta(minutes=minutes)

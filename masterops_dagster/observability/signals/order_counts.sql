@@ -31,6 +31,7 @@ orders as (
     from wanted
     inner join marts.fct_orders as orders
         on wanted.account = orders.account and orders.ordered_at <= wanted.read_until
+    where orders.ordered_at > (select min(read_until) from wanted) - interval '57 days'
 
 ),
 

@@ -7,6 +7,7 @@ wanted as (
 
     select
         given.account,
+        given.allowed ->> 'stream' as stream,
         (given.allowed ->> 'hours')::double precision as hours,
         read.read_until
     from jsonb_each(%(parameters)s::jsonb -> 'accounts') as given (account, allowed)
@@ -22,12 +23,28 @@ wanted as (
 
 ),
 
+recent as (
+
+    select account, max(ordered_at) as last_order_at, max(business_key) as business_key
+    from marts.fct_orders
+    where ordered_at > (select min(read_until) from wanted) - interval '14 days'
+    and ordered_at <= (select max(read_until) from wanted)
+    group by account
+
+),
+
 latest as (
 
-    select orders.account, max(orders.business_key) as business_key, max(orders.ordered_at) as last_order_at
-    from marts.fct_orders as orders
-    inner join wanted on orders.account = wanted.account and orders.ordered_at <= wanted.read_until
-    group by orders.account
+    select
+        wanted.account,
+        coalesce(recent.business_key, substr(wanted.account, position('_' in wanted.account) + 1)) as business_key,
+        coalesce(recent.last_order_at, wanted.read_until - interval '14 days') as last_order_at
+    from wanted
+    left join recent on wanted.account = recent.account
+    where recent.account is not null
+    or exists (
+        select from ops.loads where account = wanted.account and stream = wanted.stream and rows > 0
+    )
 
 ),
 
