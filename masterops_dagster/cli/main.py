@@ -129,6 +129,18 @@ def logs(
 
 
 @app.command()
+def metrics(
+    system: System = None,
+    since: Annotated[str, typer.Option("--since", metavar="SPAN", help="24h, 7d, or a moment.")] = "24h",
+    as_json: AsJson = False,
+) -> None:
+    """Requests, errors, durations, quotas, and what ran."""
+    from masterops_dagster.cli import metrics as module
+
+    module.show(system, since, as_json=as_json)
+
+
+@app.command()
 def refresh(
     business: Business = None,
     system: System = None,
