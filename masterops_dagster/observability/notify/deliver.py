@@ -26,7 +26,7 @@ from psycopg.types.json import Jsonb
 from masterops_dagster.database.connection import DatabaseUnavailable, connect, database_url
 from masterops_dagster.observability.incidents import Connection
 from masterops_dagster.observability.notify.channels import Channel, NotConfigured, SendFailed, configured
-from masterops_dagster.observability.notify.contacts import Address, ChannelKind, contacts
+from masterops_dagster.observability.notify.contacts import Address, ChannelKind, ContactsInvalid, contacts
 from masterops_dagster.observability.notify.message import Content, Message
 
 CLAIM_SECONDS = 120
@@ -38,8 +38,8 @@ BACKOFF = (timedelta(seconds=5), timedelta(seconds=15))
 PATIENCE = timedelta(minutes=1)
 """If a channel asks for more time than this, the next one is tried at once."""
 FROM_THE_FIRST_AGAIN = timedelta(minutes=5)
-FAR = timedelta(minutes=15)
-"""Nothing waits so long: a next attempt later than this means that the clock was set back."""
+SOON, FAR = timedelta(minutes=2), timedelta(hours=1)
+"""No try waits longer, no message that all channels refused: a later moment means that the clock was set back."""
 RECONNECT_SECONDS = 10.0
 
 log = structlog.get_logger("masterops.notify")
@@ -61,7 +61,7 @@ with next as materialized (
     from ops.notifications as due
     where (%(only)s::uuid[] is null or notification_id = any(%(only)s))
     and (
-        (state = 'waiting' and (attempts = 0 or next_attempt_at <= %(at)s or next_attempt_at > %(at)s + %(far)s))
+        (state = 'waiting' and (attempts = 0 or next_attempt_at <= %(at)s or next_attempt_at > %(at)s + %(soon)s))
         or (state = 'sending' and claimed_until < clock_timestamp())
     )
     and not (kind = 'resolved' and exists (
@@ -163,11 +163,9 @@ def deliver(
     connection = connect(url, application_name="masterops notify")
     try:
         _write_down_what_was_left(connection, url)
-        quiet = contacts().quiet_hours
-        held = list(quiet.severities) if quiet.until(at) else []
-        connection.execute(RELEASE, {"at": at, "held": held, "far": FAR})
+        connection.execute(RELEASE, {"at": at, "held": _held(at), "far": FAR})
         wanted = list(only) if only is not None else None
-        claim = {"at": at, "far": FAR, "sender": sender, "seconds": CLAIM_SECONDS, "only": wanted}
+        claim = {"at": at, "soon": SOON, "sender": sender, "seconds": CLAIM_SECONDS, "only": wanted}
         while round_.elapsed < ROUND_SECONDS and (claimed := _claim(connection, claim)) is not None:
             outcome = round_.attempt(claimed)
             if not _record(connection, outcome):
@@ -281,8 +279,18 @@ class _Round:
         return outcome | {
             "state": "failed",
             "left": list(content.channels),
-            "next_attempt_at": self._now + FROM_THE_FIRST_AGAIN,
+            "next_attempt_at": self._now + max(FROM_THE_FIRST_AGAIN, min(asked, FAR)),
         }
+
+
+def _held(at: datetime) -> list[str]:
+    """The severities that are held now. A file of contacts that is wrong keeps nothing from being sent."""
+    try:
+        quiet = contacts().quiet_hours
+    except ContactsInvalid as error:
+        log.error("the contacts can't be read; what was written before is sent", error=str(error))
+        return ["info", "warning", "critical"]
+    return list(quiet.severities) if quiet.until(at) else []
 
 
 def _claim(connection: Connection, values: Mapping[str, Any]) -> _Claimed | None:
