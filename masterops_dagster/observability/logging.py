@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from traceback import format_exception
 from types import TracebackType
-from typing import Any, Literal, TextIO
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 import structlog
 from pydantic import SecretStr
@@ -25,9 +25,10 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from masterops_dagster.businesses import ACCOUNTS
 from masterops_dagster.observability import correlation, tracing
-from masterops_dagster.observability import recorder as recording
-from masterops_dagster.observability.recorder import LogRow, as_json, recorder, storable
 from masterops_dagster.settings import Settings, settings
+
+if TYPE_CHECKING:
+    from masterops_dagster.observability.recorder import LogRow
 
 REDACTED = "[redacted]"
 SHORTEST_SECRET = 8
@@ -44,7 +45,7 @@ SECRET_TEXT = (
 )
 CHATTY = ("httpx", "httpcore", "urllib3", "asyncio")
 """Libraries that log every request, with its query, at INFO."""
-NOT_RECORDED = (recording.LOGGER, "opentelemetry")
+NOT_RECORDED = ("masterops.recorder", "opentelemetry")
 """They tell that telemetry is in trouble: recording that could go round and round."""
 
 
@@ -140,6 +141,8 @@ class RecordingHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if record.name.startswith(NOT_RECORDED):
             return
+        from masterops_dagster.observability.recorder import recorder  # brings psycopg, which many commands don't need
+
         try:
             recorder().log(log_row(self._event(record), record.levelno))
         except (TypeError, ValueError, KeyError, AttributeError):  # the line's own fault: its arguments don't fit it
@@ -158,6 +161,8 @@ class RecordingHandler(logging.Handler):
 
 def log_row(event: Mapping[str, object], level: int) -> LogRow:
     """The row of a log line; system and business follow from the account."""
+    from masterops_dagster.observability.recorder import LONGEST_TEXT, LogRow, as_json, program, storable
+
     ids = {name: storable(str(event[name])) for name in COLUMNS if event.get(name) is not None}
     if (account := ACCOUNT_OF.get(ids.get("account", ""))) is not None:
         ids.setdefault("system", account.system)
@@ -169,8 +174,8 @@ def log_row(event: Mapping[str, object], level: int) -> LogRow:
         error=level >= logging.ERROR,
         level=logging.getLevelName(level).lower(),
         logger=str(event.get("logger") or "root"),
-        event=storable(str(event.get("event")))[: recording.LONGEST_TEXT],
-        program=recording.program(),
+        event=storable(str(event.get("event")))[:LONGEST_TEXT],
+        program=program(),
         error_class=str(kind) if kind is not None else None,
         fields=as_json({name: value for name, value in event.items() if name not in ELSEWHERE}),
         **ids,
@@ -189,6 +194,8 @@ def _record_crashes(redaction: Redaction) -> None:
 
     def crashed(kind: type[BaseException], error: BaseException | None, traceback: TracebackType | None) -> None:
         if not issubclass(kind, KeyboardInterrupt | SystemExit):
+            from masterops_dagster.observability.recorder import recorder
+
             event = {
                 **correlation.current(),
                 "event": f"the program ended by an exception: {error}",

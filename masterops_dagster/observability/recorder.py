@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import json
 import os
+import re
 import sys
 import threading
 import time
@@ -46,6 +47,9 @@ FARTHEST = timedelta(days=800)
 """A row from farther away is taken for a mistake: no month is made for it."""
 LONGEST_TEXT = 4_000
 LONGEST_FIELDS = 30_000
+
+NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
+"""As JSON writes it, and not behind a backslash that is one itself; PostgreSQL can't hold it."""
 
 ENSURE_MONTH = "select ops.ensure_partitions(%(at)s, %(at)s)"
 
@@ -260,20 +264,24 @@ class Recorder:
 
     def _has_taken(self) -> bool:
         """Takes the next batch in hand, once there is one. False at the end."""
+        while not self._is_wanted(IDLE):
+            self._disconnect()
+        batch: dict[Table, list[Row]] = {}
         with self._changed:
-            while not self._rows and not self._closing:
-                if not self._changed.wait(IDLE):
-                    self._disconnect()
             self._changed.wait_for(
                 lambda: len(self._rows) >= BATCH or self._urgent or self._closing, timeout=self._interval
             )
-            batch: dict[Table, list[Row]] = {}
             for _ in range(min(BATCH, len(self._rows))):
                 table, row = self._rows.popleft()
                 batch.setdefault(table, []).append(row)
             self._urgent = self._urgent and bool(self._rows)
         self._in_hand = list(batch.items())
         return bool(batch)
+
+    def _is_wanted(self, timeout: float) -> bool:
+        """Whether there are rows, or it is the end, within so many seconds."""
+        with self._changed:
+            return self._changed.wait_for(lambda: bool(self._rows) or self._closing, timeout)
 
     def _has_waited(self, seconds: float) -> bool:
         """Waits before the next try. False if there is no time for one."""
@@ -416,7 +424,11 @@ def program() -> str:
 
 def as_json(content: Mapping[str, object]) -> str:
     """JSON as a jsonb column takes it; what JSON has no form for as text."""
-    text = storable(json.dumps(content, default=str, ensure_ascii=False)).replace("\\u0000", "\ufffd")
+    try:
+        written = json.dumps(content, default=str, ensure_ascii=False, allow_nan=False)
+    except (ValueError, TypeError):  # a number that isn't one, a circle, a key that is no text
+        written = json.dumps({"as_text": repr(content)}, ensure_ascii=False)
+    text = NUL.sub(r"\1\\ufffd", storable(written))
     if len(text) > LONGEST_FIELDS:
         return json.dumps({"cut": text[:LONGEST_FIELDS]}, ensure_ascii=False)
     return text
