@@ -44,16 +44,18 @@ class Round:
 
 
 def health_check(system: str | None, *, watch: bool, as_json: bool) -> None:
-    """Prints a round, with `watch` again and again until Ctrl-C. Raises `Problem` if something isn't well."""
+    """Prints a round, with `watch` more of them until Ctrl-C. Raises `Problem` if the last found something unwell."""
     checks = chosen(system)
-    found = make(checks)
-    _print(found, as_json=as_json, lines=watch)
-    while watch:
-        time.sleep(ROUND_SECONDS)
-        found = make(checks)
-        if not as_json:
-            Console().clear()
-        _print(found, as_json=as_json, lines=True)
+    found: Round | None = None
+    try:
+        while found is None or watch:
+            if found is not None:
+                time.sleep(ROUND_SECONDS)
+            found = make(checks)
+            _print(found, as_json=as_json, watched=watch)
+    except KeyboardInterrupt:
+        if found is None:
+            raise
     if found.unwell:
         named = ", ".join(result.check.id for result in found.unwell)
         raise Problem(f"{len(found.unwell)} of {len(found.results)} checks are not well: {named}")
@@ -91,13 +93,15 @@ def make(checks: Sequence[Check]) -> Round:
     return Round(at, look(checks, at), not_kept=" ".join(reason.split()))
 
 
-def _print(found: Round, *, as_json: bool, lines: bool) -> None:
+def _print(found: Round, *, as_json: bool, watched: bool) -> None:
     if as_json:
-        json.dump(_content(found), sys.stdout, indent=None if lines else 2)
+        json.dump(_content(found), sys.stdout, indent=None if watched else 2)
         sys.stdout.write("\n")
         sys.stdout.flush()
         return
     console = Console()
+    if watched:
+        console.clear()
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("check", no_wrap=True)
     table.add_column("outcome", no_wrap=True)

@@ -37,7 +37,7 @@ def try_integration(system: str, account: str | None, *, as_json: bool) -> None:
         json.dump(_content(found), sys.stdout, indent=2)
         sys.stdout.write("\n")
     if failed:
-        raise Problem(f"{len(failed)} steps failed: {', '.join(failed)}")
+        raise Problem(f"failed: {', '.join(failed)}")
 
 
 def accounts(system: str, account: str | None) -> list[Account]:

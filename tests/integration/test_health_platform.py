@@ -109,8 +109,8 @@ def dagster_storage(state_dir: Path, databases: Databases, monkeypatch: pytest.M
 
 
 def heartbeat(storage: Database, daemon: str, ago: float, errors: list[dict[str, str]] | None = None) -> None:
-    moment = (AT - timedelta(seconds=ago)).replace(tzinfo=None)
-    body = json.dumps({"__class__": "DaemonHeartbeat", "errors": errors})
+    moment = AT - timedelta(seconds=ago)
+    body = json.dumps({"__class__": "DaemonHeartbeat", "errors": errors, "timestamp": moment.timestamp()})
     storage.execute("insert into daemon_heartbeats values (%s, 'x', %s, %s)", [daemon, moment, body])
 
 
@@ -149,7 +149,7 @@ def test_what_a_daemon_reports_as_wrong_is_told(dagster_storage: Database) -> No
 
 def test_a_queue_that_does_not_move_is_told(dagster_storage: Database) -> None:
     assert checked("dagster_queue").outcome == "ok"
-    begun = (AT - timedelta(hours=1)).replace(tzinfo=None)
+    begun = AT - timedelta(hours=1)
     dagster_storage.execute("insert into runs values ('1', 'QUEUED', %s), ('2', 'STARTED', %s)", [begun, begun])
     result = checked("dagster_queue")
     assert result.outcome == "degraded"

@@ -48,7 +48,7 @@ def try_account(account: Account, at: datetime) -> Iterator[Step]:
     try:
         access = settings().access(account)
     except MissingCredential as error:
-        yield Step("credentials", "failed", str(error))
+        yield Step("access", "failed", str(error))
         return
     yield _credentials(access)
     with connected(account.key, PAGE_PATIENCE) as (_, connector):
@@ -66,7 +66,7 @@ def try_account(account: Account, at: datetime) -> Iterator[Step]:
 def _credentials(access: AccountAccess) -> Step:
     place = urlsplit(access.base_url).netloc.rpartition("@")[2]
     whose = "the stand-in world" if access.simulated else "the real system"
-    return Step("credentials", "ok", f"{', '.join(sorted(access.secrets))} for {place}, {whose}")
+    return Step("access", "ok", f"{', '.join(sorted(access.secrets))} for {place}, {whose}")
 
 
 def _sign_in(account: Account, connector: AnyConnector) -> str:

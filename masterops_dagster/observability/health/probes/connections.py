@@ -6,6 +6,7 @@ A connector over which something went wrong is closed; the next check opens a ne
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -17,7 +18,8 @@ from masterops_dagster.database.budget import PostgresBudget
 from masterops_dagster.database.connection import DatabaseUnavailable, database_url
 from masterops_dagster.settings import AccountAccess, settings
 
-_idle: dict[str, tuple[AccountAccess, AnyConnector]] = {}
+_idle: defaultdict[str, list[tuple[AccountAccess, AnyConnector]]] = defaultdict(list)
+"""By account; one that is asked by several checks at once has several."""
 _lock = threading.Lock()
 
 
@@ -29,7 +31,7 @@ def connected(account_key: str, patience: timedelta) -> Iterator[tuple[AccountAc
     """
     access = settings().access(account_of(account_key))
     with _lock:
-        kept = _idle.pop(account_key, None)
+        kept = _idle[account_key].pop() if _idle[account_key] else None
     if kept is not None and kept[0] != access:
         kept[1].close()
         kept = None
@@ -41,11 +43,11 @@ def connected(account_key: str, patience: timedelta) -> Iterator[tuple[AccountAc
         yield access, connector
         good = True
     finally:
-        with _lock:
-            if good and account_key not in _idle:
-                _idle[account_key] = (access, connector)
-            else:
-                connector.close()
+        if good:
+            with _lock:
+                _idle[account_key].append((access, connector))
+        else:
+            connector.close()
 
 
 def _budget() -> PostgresBudget | None:

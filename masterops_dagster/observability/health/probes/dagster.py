@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
@@ -20,14 +21,15 @@ from masterops_dagster.settings import settings
 NEEDED = ("SENSOR", "SCHEDULER", "QUEUED_RUN_COORDINATOR", "MONITORING")
 """Daemons without which nothing starts by itself, or is found when it hangs; others are shown but don't count."""
 
-HEARTBEATS = "select daemon_type, timestamp, body from daemon_heartbeats order by daemon_type"
-"""`timestamp` is UTC without saying so."""
+HEARTBEATS = "select daemon_type, body from daemon_heartbeats order by daemon_type"
+"""The moment is read from the body: the column has lost its time zone."""
 QUEUE = """
-select count(*), min(create_timestamp) filter (where status = 'QUEUED'),
+select count(*), min(create_timestamp::timestamptz) filter (where status = 'QUEUED'),
     count(*) filter (where status = 'QUEUED')
 from runs
 where status in ('QUEUED', 'NOT_STARTED', 'STARTING', 'STARTED', 'CANCELING')
 """
+"""`create_timestamp` is `current_timestamp` without its zone, which is the server's."""
 LOCATIONS = """
 { workspaceOrError { __typename
     ... on PythonError { message }
@@ -39,13 +41,13 @@ LOCATIONS = """
 def daemons(check: Check, at: datetime) -> Reading:
     """How long ago the needed daemon that is silent for longest reported. Raises `ProbeFailed` if one never did."""
     with _storage(check.timeout) as connection:
-        rows = connection.execute(HEARTBEATS).fetchall()
-    ages = {name: (at - moment.replace(tzinfo=UTC)).total_seconds() for name, moment, _ in rows}
+        reports = {name: json.loads(body) for name, body in connection.execute(HEARTBEATS)}
+    ages = {name: at.timestamp() - float(report["timestamp"]) for name, report in reports.items()}
     never = [name for name in NEEDED if name not in ages]
     if never:
         raise ProbeFailed(f"Dagster's daemon has never reported: {', '.join(never)}. Is `dagster-daemon` running?")
     silent = max(NEEDED, key=lambda name: ages[name])
-    troubles = [f"{name}: {said}" for name, _, body in rows for said in _errors(body)]
+    troubles = [f"{name}: {said}" for name, report in reports.items() for said in _errors(report)]
     return Reading(
         {"heartbeat_age_s": round(max(0.0, ages[silent]), 1)},
         f"silent for longest: {silent}",
@@ -93,7 +95,7 @@ def queue(check: Check, at: datetime) -> Reading:
         row = connection.execute(QUEUE).fetchone()
     assert row is not None
     unfinished, oldest, queued = row
-    waited = (at - oldest.replace(tzinfo=UTC)).total_seconds() if oldest else 0.0
+    waited = (at - oldest).total_seconds() if oldest else 0.0
     values = {"queued": float(queued), "oldest_queued_s": round(max(0.0, waited), 1)}
     return Reading(values, f"{unfinished} unfinished runs, {queued} of them waiting")
 
@@ -118,9 +120,9 @@ def _base_url() -> str:
     return f"http://127.0.0.1:{kept['port']}"
 
 
-def _errors(body: str) -> list[str]:
+def _errors(report: Mapping[str, Any]) -> list[str]:
     """What a daemon reports of itself beside being alive."""
-    said = json.loads(body).get("errors") or []
+    said = report.get("errors") or []
     return [_first_line(str(error.get("message", ""))) for error in said if isinstance(error, dict)]
 
 
