@@ -216,6 +216,9 @@ class History:
             error_message="killed",
         )  # fmt: skip
 
+        for seconds in (30, 60):
+            self.execution("dagster", "sensor", "automation", "failed", ago(seconds=seconds), minutes=0)
+
         self.load("woocommerce_red_hill_fresh", "orders", ago(minutes=10))
         for week in range(1, 9):
             self.orders("woocommerce_red_hill_fresh", 30, ago(weeks=week))

@@ -292,6 +292,20 @@ def test_two_processes_at_once_open_one_incident_and_tell_it_once(watch: Watch, 
     assert len(unresolved(watch.connection)) == 1
 
 
+def test_what_is_decided_stands_in_the_outbox_of_the_same_transaction(watch: Watch) -> None:
+    watch.down()
+    evaluate(watch.connection, RULES, watch.at + TICK, business_at=watch.at)
+    (open_,) = unresolved(watch.connection)
+    told = watch.connection.execute("select distinct incident_id, kind from ops.notifications").fetchall()
+    assert told == [(open_.incident_id, "opened")]
+
+    watch.up()
+    with watch.connection.transaction(force_rollback=True):  # killed before the commit
+        evaluate(watch.connection, RULES, watch.at + timedelta(minutes=2), business_at=watch.at)
+        assert unresolved(watch.connection) == []
+    assert [one.incident_id for one in unresolved(watch.connection)] == [open_.incident_id]
+
+
 def test_who_lost_the_lease_decides_nothing(watch: Watch) -> None:
     lease = leases.take(watch.connection, "monitor", "dagster 1", 30)
     assert lease is not None
@@ -343,6 +357,12 @@ def test_a_clock_that_jumps_back_and_forth_doubles_nothing_and_ends_nothing(watc
     watch.look(watch.at + timedelta(hours=1))
     watch.look_for(minutes=1)
     assert watch.told.said[1:] == ["resolved hubspot does not answer"]
+
+
+def test_a_clock_that_jumps_into_another_year_finds_a_place_for_what_it_tells(watch: Watch) -> None:
+    watch.down()
+    watch.look(watch.at + timedelta(days=400))
+    assert watch.told.said == ["opened hubspot does not answer"]
 
 
 def test_a_rule_that_was_taken_out_ends_its_incidents(watch: Watch) -> None:

@@ -33,7 +33,7 @@ class NoSuchIncident(LookupError):
 def acknowledge(connection: Connection, incident_id: UUID, by: str, at: datetime) -> Incident:
     """Takes it on for a person. Raises `NoSuchIncident`. One that is taken on or over already stays as it is."""
     with connection.transaction():
-        store.lock(connection)
+        store.lock(connection, at)
         with connection.cursor(row_factory=class_row(Incident)) as cursor:
             taken = cursor.execute(TAKE_ON.encode(), [at, by, incident_id]).fetchone()
         if taken is None:

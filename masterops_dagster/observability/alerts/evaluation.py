@@ -77,7 +77,7 @@ def evaluate(
 
         announce = planned
     with connection.transaction():
-        store.lock(connection)
+        store.lock(connection, at)
         if lease is not None:
             lease.require(connection)
         watching = store.watching(connection)

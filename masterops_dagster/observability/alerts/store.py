@@ -16,6 +16,11 @@ from masterops_dagster.observability.incidents import COLUMNS, Incident
 Connection = psycopg.Connection[TupleRow]
 
 LOCK = "select pg_advisory_xact_lock(hashtextextended('ops.alert_states', 0))"
+# A clock that jumped may point to a month that nobody made ready.
+MONTH = """
+select ops.ensure_partitions(%(at)s, %(at)s)
+where to_regclass('ops.alerts_' || to_char(%(at)s::timestamptz at time zone 'UTC', 'YYYY_MM')) is null
+"""
 
 WATCHING = """
 select split_part(position, ' ', 1), split_part(position, ' ', 2)
@@ -86,9 +91,10 @@ class Watching:
     last: datetime
 
 
-def lock(connection: Connection) -> None:
-    """Until the end of the transaction nobody else evaluates, acknowledges or silences."""
+def lock(connection: Connection, at: datetime) -> None:
+    """Until the end of the transaction nobody else evaluates or acknowledges; the moment's month is made ready."""
     connection.execute(LOCK)
+    connection.execute(MONTH, {"at": at})
 
 
 def watching(connection: Connection) -> Watching | None:
