@@ -7,7 +7,6 @@ an endpoint nothing of OpenTelemetry is imported.
 from __future__ import annotations
 
 import atexit
-import hashlib
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,14 +19,14 @@ from masterops_dagster.observability import correlation
 from masterops_dagster.settings import settings
 
 if TYPE_CHECKING:
-    from opentelemetry.context import Context
     from opentelemetry.sdk.metrics import MeterProvider
     from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.id_generator import IdGenerator
 
 SERVICE = "masterops"
 EXPORT_SECONDS = 5.0
-FIRST = ("operation", "account", "stream")
-"""A span's name is what is known of these."""
+NAMED_BY = ("operation", "account", "stream")
+"""What a span's name is made of, where it is given."""
 
 _starting = threading.Lock()
 _exporters: _Exporters | None = None
@@ -54,23 +53,20 @@ def stop() -> None:
 
 @contextmanager
 def scope(**ids: object) -> Iterator[None]:
-    """`correlation.bound`, and a span where traces are exported; the outermost one of a run begins the run's trace."""
+    """`correlation.bound`, and a span where traces are exported."""
     exporters = _exporters
     if exporters is None:
         with correlation.bound(**ids):
             yield
         return
-    from opentelemetry import trace
-
-    known = {name: str(value) for name, value in {**correlation.current(), **ids}.items() if value is not None}
-    inside = trace.get_current_span().get_span_context().is_valid
-    span = exporters.tracer.start_as_current_span(
-        " ".join(str(ids[name]) for name in FIRST if ids.get(name) is not None) or "scope",
-        context=None if inside else run_context(known.get("run_id")),
-        attributes={f"masterops.{name}": value for name, value in known.items() if name != "trace_id"},
-    )
-    with span as begun, correlation.bound(**ids, trace_id=f"{begun.get_span_context().trace_id:032x}"):
-        yield
+    name = " ".join(str(ids[part]) for part in NAMED_BY if ids.get(part) is not None) or "scope"
+    with correlation.bound(**ids):
+        known = {f"masterops.{part}": str(value) for part, value in correlation.current().items() if part != "trace_id"}
+        with (
+            exporters.tracer.start_as_current_span(name, attributes=known) as span,
+            correlation.bound(trace_id=f"{span.get_span_context().trace_id:032x}"),
+        ):
+            yield
 
 
 def request_spans() -> RequestSpans | None:
@@ -116,21 +112,18 @@ class RequestSpans:
         self._bytes.add(event.bytes_received, labels)
 
 
-def run_context(run_id: str | None) -> Context | None:
-    """A span's place within a run's trace: its id is the run's. None where the run isn't one of Dagster's."""
-    from opentelemetry import trace
+def _ids_of_runs() -> IdGenerator:
+    """Makes the ids of spans; a trace that begins within a run of Dagster's gets that one's."""
+    from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
-    try:
-        trace_id = UUID(run_id or "").int
-    except ValueError:
-        return None
-    of_run = trace.SpanContext(trace_id, run_span_id(run_id or ""), is_remote=True, trace_flags=trace.TraceFlags(1))
-    return trace.set_span_in_context(trace.NonRecordingSpan(of_run))
+    class RunIds(RandomIdGenerator):
+        def generate_trace_id(self) -> int:
+            try:
+                return UUID(str(correlation.current().get("run_id"))).int
+            except ValueError:
+                return super().generate_trace_id()
 
-
-def run_span_id(run_id: str) -> int:
-    """The id of the span that stands for the whole run: the same in all of its processes."""
-    return int.from_bytes(hashlib.sha256(run_id.encode()).digest()[:8]) or 1
+    return RunIds()
 
 
 class _Exporters:
@@ -146,7 +139,9 @@ class _Exporters:
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
         resource = Resource.create({"service.name": SERVICE, "deployment.environment.name": settings().env})
-        self.traces: TracerProvider = TracerProvider(resource=resource, shutdown_on_exit=False)
+        self.traces: TracerProvider = TracerProvider(
+            resource=resource, shutdown_on_exit=False, id_generator=_ids_of_runs()
+        )
         spans = OTLPSpanExporter(f"{endpoint}/v1/traces", timeout=EXPORT_SECONDS)
         self.traces.add_span_processor(BatchSpanProcessor(spans))
         metrics = OTLPMetricExporter(f"{endpoint}/v1/metrics", timeout=EXPORT_SECONDS)
