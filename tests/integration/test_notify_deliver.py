@@ -141,6 +141,18 @@ def test_slack_that_asks_for_time_gets_it(database: Connection, connected: Stand
     assert [message.channel for message in inbox.messages()] == ["slack"]
 
 
+def test_what_slack_asked_for_holds_for_other_messages_too(
+    database: Connection, connected: StandIns, inbox: Inbox
+) -> None:
+    queued(database, SLACK, key="first")
+    connected.misbehave("slack", "rate_limit", seconds=30.0, times=1)
+    deliver(NOON, sender="a")
+    queued(database, SLACK, key="second", at=NOON + 10 * SECOND)
+    assert deliver(NOON + 15 * SECOND, sender="b") == Delivered(failed=1)
+    assert inbox.messages() == []
+    assert deliver(NOON + 31 * SECOND, sender="b") == Delivered(sent=2)
+
+
 def test_slack_that_asks_for_much_time_is_passed_over(database: Connection, connected: StandIns, inbox: Inbox) -> None:
     queued(database, SLACK, EMAIL)
     connected.misbehave("slack", "rate_limit", seconds=600.0)

@@ -55,6 +55,11 @@ class Address(_Strict):
     def __str__(self) -> str:
         return f"{self.kind} {self.to}"
 
+    @classmethod
+    def kept(cls, row: Mapping[str, Any]) -> Self:
+        """As the outbox keeps it, where more may stand beside it."""
+        return cls(kind=row["kind"], to=row["to"])
+
     @model_validator(mode="before")
     @classmethod
     def _written_short(cls, value: Any) -> Any:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -53,6 +53,14 @@ where (
     and (next_attempt_at <= %(at)s or not content ->> 'severity' = any(%(held)s))
 )
 or (state = 'failed' and (next_attempt_at <= %(at)s or next_attempt_at > %(at)s + %(far)s))
+"""
+# Who asked for time is given it by all messages; a moment that is far off means that the clock was set back.
+RESTING = """
+select channel, max((channels -> 0 ->> 'asked_until')::timestamptz)
+from ops.notifications
+where state = 'waiting' and (channels -> 0 ->> 'asked_until')::timestamptz > %(at)s
+and (channels -> 0 ->> 'asked_until')::timestamptz <= %(at)s + %(soon)s
+group by channel
 """
 # What was never tried waits for no clock. A recovery waits until its opening is out.
 CLAIM = """
@@ -164,6 +172,7 @@ def deliver(
     try:
         _write_down_what_was_left(connection, url)
         connection.execute(RELEASE, {"at": at, "held": _held(at), "far": FAR})
+        round_.rest(connection.execute(RESTING, {"at": at, "soon": SOON}).fetchall())
         wanted = list(only) if only is not None else None
         claim = {"at": at, "soon": SOON, "sender": sender, "seconds": CLAIM_SECONDS, "only": wanted}
         while round_.elapsed < ROUND_SECONDS and (claimed := _claim(connection, claim)) is not None:
@@ -190,10 +199,16 @@ class _Round:
     def elapsed(self) -> float:
         return time.monotonic() - self._began
 
+    def rest(self, until: Iterable[tuple[Any, ...]]) -> None:
+        """Leaves these channels alone; their messages are tried when the time that they asked for is over."""
+        for kind, moment in until:
+            said = f"{kind} asked for time until {moment:%H:%M:%S %Z}"
+            self._out[kind] = SendFailed(said, retry=True, after=(moment - self._at).total_seconds())
+
     def attempt(self, claimed: _Claimed) -> dict[str, Any]:
         """Sends it once; returns what is to be written down."""
         content = Content.model_validate(claimed.content)
-        rest = [Address.model_validate(channel) for channel in claimed.channels] or list(content.channels)
+        rest = [Address.kept(channel) for channel in claimed.channels] or list(content.channels)
         outcome: dict[str, Any] = {
             "notification_id": claimed.notification_id,
             "created_at": claimed.created_at,
@@ -215,7 +230,10 @@ class _Round:
             outcome |= {"state": "sent", "sent_at": self._now, "external_id": external_id}
             outcome |= {"next_attempt_at": self._now, "left": rest}
         left: list[Address] = outcome.pop("left")
-        return outcome | {"channels": Jsonb([one.model_dump() for one in left]), "channel": left[0].kind}
+        channels = [one.model_dump() for one in left]
+        if asked_until := outcome.pop("asked_until", None):
+            channels[0]["asked_until"] = asked_until.isoformat()
+        return outcome | {"channels": Jsonb(channels), "channel": left[0].kind}
 
     @property
     def _now(self) -> datetime:
@@ -263,6 +281,7 @@ class _Round:
         }
         if failure.retry and tries < TRIES and asked <= PATIENCE:
             log.warning("a message could not be sent; it is tried again", **said)
+            outcome["asked_until"] = self._now + asked if asked else None
             wait = max(BACKOFF[tries - 1], asked)
             return outcome | {"state": "waiting", "left": list(rest), "next_attempt_at": self._now + wait}
         if len(rest) > 1:

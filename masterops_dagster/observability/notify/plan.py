@@ -216,7 +216,7 @@ def _tell_that_it_is_over(connection: Connection, incident: Incident, at: dateti
         if not sent and not tried:
             continue
         _, told, rest, _, _ = (sent or tried)[-1]
-        first = [Address.model_validate(rest[0])] if sent and rest else []
+        first = [Address.kept(rest[0])] if sent and rest else []
         channels = [*first, *(address for address in told.channels if address not in first)]
         in_digest = all(content.in_digest for _, content, _, _, _ in rows)
         note = None if sent else "No channel took the message when this began: this is the first that you hear of it."

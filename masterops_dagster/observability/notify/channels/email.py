@@ -78,7 +78,7 @@ class Email:
             return SendFailed("the mail server hung up", retry=True, perhaps_sent=handed_over)
         if isinstance(error, smtplib.SMTPNotSupportedError):
             return SendFailed("the mail server has no STARTTLS or no login; see MASTEROPS_SMTP_STARTTLS", retry=False)
-        said = said_by(said, (self._password, self._user))
+        said = said_by(said, (self._password,))
         passing = 400 <= code < 500
         return SendFailed(f"the mail server answered {code} {said}".rstrip(), retry=passing, everyone=everyone)
 
