@@ -27,7 +27,7 @@ from masterops_dagster.settings import settings
 Storage = psycopg.Connection[TupleRow]
 
 SOURCE = "dagster"
-AT_ONCE = 100
+AT_ONCE = 300
 """Runs in one harvest: the first one of an old installation goes in bites."""
 LOOKED_AT_AGAIN = 50
 

@@ -24,7 +24,7 @@ from masterops_dagster.settings import settings
 
 SOURCE = "dagster ticks"
 LOOKED_AT_AGAIN = 20
-AT_ONCE = 1_000
+AT_ONCE = 20_000
 ABANDONED_AFTER = timedelta(hours=1)
 
 STATUSES: Mapping[str, Status] = {"SUCCESS": "succeeded", "FAILURE": "failed", "SKIPPED": "skipped"}
