@@ -123,7 +123,7 @@ def test_the_tables_that_checks_read_are_those_of_dagster() -> None:
         assert f'"{named}"' in tables
 
 
-def test_a_silent_daemon_is_down_at_once(dagster_storage: Database) -> None:
+def test_a_daemon_that_fell_silent_is_named(dagster_storage: Database) -> None:
     assert "has never reported: SENSOR, SCHEDULER" in checked("dagster_daemons").message
     for daemon in ("SENSOR", "SCHEDULER", "QUEUED_RUN_COORDINATOR", "MONITORING"):
         heartbeat(dagster_storage, daemon, ago=20)
@@ -132,8 +132,8 @@ def test_a_silent_daemon_is_down_at_once(dagster_storage: Database) -> None:
     dagster_storage.execute("delete from daemon_heartbeats where daemon_type = 'SENSOR'")
     heartbeat(dagster_storage, "SENSOR", ago=70)
     result = checked("dagster_daemons")
-    assert (result.outcome, result.check.fail_after) == ("failed", 1)
-    assert "heartbeat_age_s is 70 s, should be < 50 s; silent for longest: SENSOR" in result.message
+    assert result.outcome == "failed"
+    assert "heartbeat_age_s is 70 s, should be < 45 s; silent for longest: SENSOR" in result.message
 
 
 def test_what_a_daemon_reports_as_wrong_is_told(dagster_storage: Database) -> None:
