@@ -1,7 +1,8 @@
 {#- Business time, and the days that it is cut into. Unit tests replace `now()`. -#}
 
+{#- A query of its own, so that it is asked once and not for every row. -#}
 {% macro now() -%}
-    ops.now()
+    (select ops.now())
 {%- endmacro %}
 
 

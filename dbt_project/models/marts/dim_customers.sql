@@ -1,3 +1,5 @@
+{{ config(unique_key='customer_id') }}
+
 with
 
 customers as (
@@ -6,26 +8,9 @@ customers as (
 
 ),
 
-orders as (
-
-    select * from {{ ref('fct_orders') }}
-    where is_sale
-
-),
-
 bought as (
 
-    select
-        customer_id,
-        array_agg(distinct business_key) as businesses,
-        min(ordered_on) as first_order_on,
-        max(ordered_on) as last_order_on,
-        count(*) as orders,
-        sum(revenue) as revenue,
-        coalesce(sum(revenue) filter (where ordered_on > {{ today() }} - interval '1 year'), 0) as revenue_12_months
-    from orders
-    where customer_id is not null
-    group by 1
+    select * from {{ ref('fct_buyers') }}
 
 ),
 

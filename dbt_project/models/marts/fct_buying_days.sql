@@ -1,9 +1,26 @@
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='append',
+        on_schema_change='fail',
+        pre_hook=["{{ forget_changed_buyers() }}", "{{ find_buyers_to_make() }}"],
+    )
+}}
+
 {#-
+    Only the days of buyers whose purchases changed are made again.
+
     The group's rows stand under 'group': who is known to one business is not new to the group. What a business sells
     to another one is no purchase of the group's.
 -#}
 
 with
+
+buyers as (
+
+    select customer_id, made_at from {{ buyers_to_make() }}
+
+),
 
 orders as (
 
@@ -13,7 +30,7 @@ orders as (
         customer_id,
         ordered_on
     from {{ ref('fct_orders') }}
-    where is_sale and customer_id is not null
+    where is_sale and customer_id in (select customer_id from buyers)
 
 ),
 
@@ -67,15 +84,17 @@ compared as (
 final as (
 
     select
-        business_key,
+        compared.business_key,
         customer_id,
-        ordered_on,
-        orders::bigint as orders,
-        previous_on,
+        compared.ordered_on,
+        compared.orders::bigint as orders,
+        compared.previous_on,
         ---- the first day has an earlier order only if it has two
-        case when nth > 2 or previous_orders > 1 then previous_on end as previous_repeat_on,
-        previous_on is not null or orders > 1 as has_earlier_order
+        case when compared.nth > 2 or compared.previous_orders > 1 then compared.previous_on end as previous_repeat_on,
+        compared.previous_on is not null or compared.orders > 1 as has_earlier_order,
+        buyers.made_at
     from compared
+    inner join buyers using (customer_id)
 
 )
 

@@ -1,3 +1,5 @@
+{{ config(unique_key='invoice_id') }}
+
 with
 
 invoices as (

@@ -1,6 +1,6 @@
-{{ config(alias='events') }}
+{#- Of all KPIs, up to today. Two deals of a day are the same row twice, so that it is made as a whole. -#}
 
-{#- Of all KPIs, up to today. -#}
+{{ config(alias='events', full_refresh=true) }}
 
 {% for kpi in kpi_keys() -%}
 select * from {{ ref(kpi) }}

@@ -69,4 +69,7 @@ windows as (
 
 )
 
-select * from windows
+select
+    *,
+    transaction_timestamp() as made_at
+from windows

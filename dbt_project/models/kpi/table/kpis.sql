@@ -1,9 +1,24 @@
-{{ config(indexes=[{'columns': ['business_key', 'kpi', 'grain', 'period_start'], 'unique': true}, {'columns': ['grain', 'period_start']}]) }}
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='append',
+        on_schema_change='fail',
+        pre_hook=["{{ find_periods_to_make() }}", "{{ forget_periods() }}"],
+        post_hook="{{ follow_freshness() }}",
+        indexes=[
+            {'columns': ['business_key', 'kpi', 'grain', 'period_start'], 'unique': true},
+            {'columns': ['grain', 'period_start']},
+        ],
+    )
+}}
 
 {#-
     All KPIs in one pass. Distinct counts and ratios are computed from the events at every grain and for the group, never
-    from smaller cells. What the parts of YAML mean is said at the macro `kpi_events`.
+    from smaller cells. What the parts of YAML mean is said at the macro `kpi_events`. Only periods whose figures may be
+    others than before are made, with all of their KPIs; `find_periods_to_make` tells which.
 -#}
+
+-- depends_on: {{ ref('kpi_days') }}, {{ ref('kpi_periods') }}
 
 with
 
@@ -19,9 +34,21 @@ definitions as (
 
 ),
 
+roles as (
+
+    select * from {{ ref('kpi_roles') }}
+    {%- if is_incremental() %}
+    where (grain, period_start) in (select grain, period_start from periods_to_make)
+    {%- endif %}
+
+),
+
 period_days as (
 
     select * from {{ ref('kpi_period_days') }}
+    {%- if is_incremental() %}
+    where (grain, part, period_start) in (select grain, part, part_start from roles)
+    {%- endif %}
 
 ),
 
@@ -214,7 +241,7 @@ compared as (
         max(measured.value) filter (where roles.role = 'prior') as prior_value,
         max(measured.value) filter (where roles.role = 'last_year') as last_year_value
     from measured
-    inner join {{ ref('kpi_roles') }} as roles
+    inner join roles
         on measured.grain = roles.grain
         and measured.part = roles.part
         and measured.period_start = roles.part_start
@@ -254,8 +281,8 @@ final as (
         compared.unit,
         compared.prior_value,
         compared.last_year_value,
-        coalesce(compared.ends_at <= least({{ now() }}, freshness.loaded_until), false)
-        and freshness.loaded_until is not null as complete
+        {{ is_complete('compared.ends_at', 'freshness.loaded_until') }} as complete,
+        transaction_timestamp() as made_at
     from compared
     left join first_days on compared.business_key = first_days.business_key
     left join first_events
