@@ -65,7 +65,7 @@ class Installation:
         return content
 
     def service(self, name: str) -> dict[str, Any]:
-        return next(service for service in self.status()["services"] if service["name"] == name)
+        return service(self.status(), name)
 
     def processes(self) -> list[psutil.Process]:
         """Everything that carries the state folder, PostgreSQL's children too."""
@@ -83,7 +83,17 @@ class Installation:
         psutil.wait_procs(doomed, timeout=10)
 
     def whole_live_runs(self) -> list[str]:
-        return [run["status"] for run in self.status()["runs"] if run["kind"] == "live" and not run["assets"]]
+        return whole_live_runs(self.status())
+
+
+def service(status: dict[str, Any], name: str) -> dict[str, Any]:
+    """A service by its name in what `masterops status` said."""
+    return next(service for service in status["services"] if service["name"] == name)
+
+
+def whole_live_runs(status: dict[str, Any]) -> list[str]:
+    """How the refreshes of everything ended, by what `masterops status` said."""
+    return [run["status"] for run in status["runs"] if run["kind"] == "live" and not run["assets"]]
 
 
 def _is_supervisor(process: psutil.Process) -> bool:

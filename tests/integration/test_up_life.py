@@ -17,7 +17,7 @@ import pytest
 from masterops_dagster.cli.ports import HOST, any_free
 from masterops_dagster.cli.processes import PROGRAMS
 from masterops_dagster.sources.catalogue import READ_ACCOUNTS
-from tests.installations import SCALE, Installation
+from tests.installations import SCALE, Installation, service, whole_live_runs
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -56,10 +56,11 @@ def up(installation: Installation) -> Iterator[subprocess.Popen[str]]:
 def test_up_loads_everything_and_takes_another_port_if_its_own_is_taken(
     installation: Installation, up: subprocess.Popen[str]
 ) -> None:
-    url = installation.service("webserver")["url"]
+    status = installation.status()
+    url = service(status, "webserver")["url"]
     assert url != f"http://{HOST}:{installation.port}"
     assert httpx.get(f"{url}/server_info").is_success
-    assert installation.whole_live_runs() == ["SUCCESS"]
+    assert whole_live_runs(status) == ["SUCCESS"]
 
 
 def test_a_second_up_reports_where_everything_is_and_starts_nothing(
@@ -68,9 +69,10 @@ def test_a_second_up_reports_where_everything_is_and_starts_nothing(
     before = installation.status()["services"]
     done = installation.run("up", "--detach")
     assert done.returncode == 0, done.stderr
-    assert f"Dagster UI: {installation.service('webserver')['url']}" in done.stdout
+    after = installation.status()
+    assert f"Dagster UI: {service(after, 'webserver')['url']}" in done.stdout
     assert "simulated" in done.stdout
-    assert installation.status()["services"] == before
+    assert after["services"] == before
 
 
 def test_everything_answers_and_status_says_where_it_is_and_how_old_the_data_is(
@@ -80,7 +82,7 @@ def test_everything_answers_and_status_says_where_it_is_and_how_old_the_data_is(
     assert status["healthy"]
     assert [service["name"] for service in status["services"]] == [program.name for program in PROGRAMS]
     assert {service["state"] for service in status["services"]} == {"RUNNING"}
-    assert httpx.get(f"{installation.service('world')['url']}/healthz").is_success
+    assert httpx.get(f"{service(status, 'world')['url']}/healthz").is_success
     assert [data["account"] for data in status["data"]] == [account.key for account in READ_ACCOUNTS]
     assert all(data["simulated"] and data["age_seconds"] < 900 for data in status["data"])
 
