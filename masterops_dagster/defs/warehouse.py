@@ -161,8 +161,11 @@ def keep_parsed(run_folder: Path, target: Path) -> None:
 def core(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
     """Who is who across systems."""
     from masterops_dagster.identity import resolve
+    from masterops_dagster.observability import logging
+    from masterops_dagster.observability.telemetry import recorded
 
-    with connect() as connection:
+    logging.configure()
+    with recorded(operation="identity", run_id=context.run.run_id), connect() as connection:
         report = resolve(connection)
     for table in CORE_TABLES:
         yield dg.MaterializeResult(asset_key=["core", table], metadata=report.metadata(table))
