@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+import psutil
 import psycopg
 import pytest
 from psycopg.rows import TupleRow
@@ -83,23 +82,13 @@ def test_every_signal_that_replays_knows_nothing_of_what_came_later(busy: Connec
 
 
 def test_every_signal_is_quick(busy: Connection) -> None:
-    """20 ms is the aim. So long this machine takes to add up to 200,000 when nobody else is using it; it is a yardstick
-    that slows down with the machine.
-    """
+    """20 ms of the server's processor: what waits for other programs of this machine doesn't count."""
     busy.execute("vacuum analyze")
+    backend = psutil.Process(busy.info.backend_pid)
     for name in signals.names():
-        assert quickest(lambda name=name: read(busy, name)) < yardstick(busy), name
-
-
-def yardstick(connection: Connection) -> float:
-    return quickest(lambda: connection.execute("select sum(i) from generate_series(1, 200000) as i"))
-
-
-def quickest(work: Callable[[], object]) -> float:
-    """In seconds, of some tries."""
-    took = []
-    for _ in range(4):
-        began = time.perf_counter()
-        work()
-        took.append(time.perf_counter() - began)
-    return min(took)
+        read(busy, name)
+        before = backend.cpu_times()
+        for _ in range(5):
+            read(busy, name)
+        after = backend.cpu_times()
+        assert (after.user + after.system - before.user - before.system) / 5 < 0.02, name

@@ -27,7 +27,7 @@ orders as (
         extract(
             epoch from wanted.read_until at time zone 'Australia/Melbourne'
             - orders.ordered_at at time zone 'Australia/Melbourne'
-        ) as seconds_before
+        )::integer as seconds_before
     from wanted
     inner join marts.fct_orders as orders
         on wanted.account = orders.account and orders.ordered_at <= wanted.read_until
@@ -39,16 +39,16 @@ by_week as (
 
     select
         account,
-        div(seconds_before, 604800) as weeks,
-        count(*) filter (where mod(seconds_before, 604800) < 10800) as orders
+        seconds_before / 604800 as weeks,
+        count(*) filter (where seconds_before %% 604800 < 10800) as orders
     from orders
-    group by account, div(seconds_before, 604800)
+    group by account, seconds_before / 604800
 
 ),
 
 first_orders as (
 
-    select account, max(business_key) as business_key, div(max(seconds_before), 604800) as weeks
+    select account, max(business_key) as business_key, max(seconds_before) / 604800 as weeks
     from orders
     group by account
 
