@@ -39,7 +39,9 @@ select
 from ops.health_states, generate_series(0, 89) as back
 """
 CHECKS = """
-insert into ops.health_checks (checked_at, error, check_id, system, account, business_key, outcome, response_ms, checked_by)
+insert into ops.health_checks (
+    checked_at, error, check_id, system, account, business_key, outcome, response_ms, checked_by
+)
 select
     %(at)s - step * %(every)s, false, check_id, system, account, business_key, 'ok',
     90 + 60 * sin(step / 40.0 + hashtext(check_id) %% 7) + (hashtext(check_id || step) %% 25), 'dagster 1'
@@ -123,7 +125,8 @@ def trouble(connection: Connection, at: datetime) -> None:
         connection.execute(
             "insert into ops.notifications (created_at, incident_id, kind, contact, channels, channel,"
             " deduplication_key, content, state, next_attempt_at, sent_at)"
-            " values (%(at)s, %(incident)s, %(kind)s, %(contact)s, '[]', %(channel)s, %(key)s, '{}', 'sent', %(at)s, %(at)s)",
+            " values (%(at)s, %(incident)s, %(kind)s, %(contact)s, '[]', %(channel)s, %(key)s, '{}', 'sent', %(at)s,"
+            " %(at)s)",
             {
                 "at": began + timedelta(seconds=after),
                 "incident": SHOP_DOWN,

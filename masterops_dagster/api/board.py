@@ -267,7 +267,7 @@ def _row(key: str, system: str, of: str | None, checks: Sequence[CheckState], fa
         name=NAMES.get(system, system.replace("_", " ")),
         of=of,
         state=state,
-        since=min((check.since for check in leading), default=None) if state != "up" else first and first.since,
+        since=min((check.since for check in leading), default=None),
         said=next((check.message for check in leading if check.message), None) if state != "up" else None,
         response_ms=first.response_ms if first and state != "down" else None,
         checks=judged,
@@ -364,8 +364,12 @@ def _banners(facts: Facts, unreachable_at: datetime | None, simulated: set[str])
             "Simulated data",
             "All accounts are answered by the stand-in world, not by the systems themselves."
             if every
-            else f"{len(simulated)} accounts, marked below, are answered by the stand-in world, not by the systems.",
+            else f"{_accounts(len(simulated))} answered by the stand-in world, not by the systems themselves.",
         )
+
+
+def _accounts(number: int) -> str:
+    return "1 account, marked below, is" if number == 1 else f"{number} accounts, marked below, are"
 
 
 def _worst_of_banners(banner: Banner) -> State:

@@ -26,9 +26,9 @@ EVERY = 2.0
 WHEN_NOBODY_LOOKS = 15.0
 STILL_LOOKED_AT = 30.0
 """Seconds after the last request during which somebody is taken to be looking."""
-OLD = 3.0
+OLD = 1.5
 PATIENCE = 1.0
-"""What is older than three seconds is looked up before it is shown, if that takes no longer than one."""
+"""What is older than one look and a half is looked up before it is shown, if that takes no longer than a second."""
 BEAT = 10.0
 """Seconds after which a viewer is told that all is as it was."""
 
@@ -105,7 +105,7 @@ class Live:
     async def known(self) -> Known:
         """What is known now: three seconds old at most, unless the database is slow."""
         self._asked_at = time.monotonic()
-        if self._asked_at - self._looked_at > max(OLD, self._every):
+        if self._asked_at - self._looked_at > OLD * self._every:
             self._look_now.set()
             await self._next_look(PATIENCE)
         return self._known

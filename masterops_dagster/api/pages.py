@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -18,6 +18,7 @@ from masterops_dagster.api.live import Known
 from masterops_dagster.api.public import public
 from masterops_dagster.api.story import tell
 from masterops_dagster.businesses import GROUP, MELBOURNE, business
+from masterops_dagster.observability.health.uptime import Day
 from masterops_dagster.observability.incidents import Incident
 from masterops_dagster.observability.links import run_url
 from masterops_dagster.settings import settings
@@ -119,6 +120,11 @@ def milliseconds(value: float | None) -> str:
     return f"{value:.0f} ms" if value < 1000 else f"{value / 1000:.1f} s"
 
 
+def day_bars(days: Sequence[Day]) -> Markup:
+    """A bar for each day, with what it stands for. They change once a minute, and are most of the page."""
+    return _day_bars(tuple(days))
+
+
 def business_name(key: str | None) -> str:
     return "Group" if key in (None, GROUP) else business(str(key)).name
 
@@ -126,6 +132,24 @@ def business_name(key: str | None) -> str:
 def static(name: str) -> str:
     """The address of a file, which changes with its content."""
     return f"/static/{name}?v={_digest(name)}"
+
+
+@lru_cache(maxsize=200)
+def _day_bars(days: tuple[Day, ...]) -> Markup:
+    if not days:
+        return Markup("".join(f'<rect class="none" x="{place * 10 + 1}"/>' for place in range(90)))  # noqa: S704
+    return Markup("\n").join(
+        Markup('<rect class="{}" x="{}"><title>{:%a %-d %b}: {}</title></rect>').format(
+            charts.day_class(day), place * 10 + 1, day.day, _said(day)
+        )
+        for place, day in enumerate(days)
+    )
+
+
+def _said(day: Day) -> str:
+    if day.percent is not None:
+        return percent(day.percent)
+    return "maintenance" if day.checks else "not checked"
 
 
 @cache
@@ -150,7 +174,7 @@ def _environment() -> Environment:
         names=NAMES,
         business_name=business_name,
         static=static,
-        day_class=charts.day_class,
+        day_bars=day_bars,
         bad_days=charts.bad_days,
         sparkline=charts.sparkline,
         spoken=charts.spoken,
