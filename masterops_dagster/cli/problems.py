@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 
 class Problem(Exception):
     """Something that stands in the way; the message says what it is and what to do."""
@@ -26,6 +28,7 @@ def known_errors() -> tuple[type[Exception], ...]:
     """The errors whose message is meant for a person. Imported only once one has been raised."""
     import psycopg
     import pydantic
+    from pydantic_settings import SettingsError
 
     from masterops_dagster.connectors.errors import ConnectorError
     from masterops_dagster.database.backup import BackupFailed
@@ -44,6 +47,7 @@ def known_errors() -> tuple[type[Exception], ...]:
         MigrationError,
         MissingCredential,
         ServerFailed,
+        SettingsError,
         psycopg.OperationalError,
         psycopg.errors.InsufficientPrivilege,
         psycopg.errors.InvalidCatalogName,
@@ -57,9 +61,14 @@ def described(error: Exception) -> str:
     """The line that a person reads. A settings error names the variables."""
     import psycopg
     import pydantic
+    from pydantic_settings import SettingsError
 
     if isinstance(error, psycopg.Error):
         return _refused(error)
+    if isinstance(error, SettingsError):
+        field = re.search(r'field "(\w+)"', str(error))
+        variable = f"MASTEROPS_{field[1].upper()}" if field else "a variable"
+        return f'settings are wrong: {variable} is no JSON; write it as {{"api_metrics": 30}}'
     if not isinstance(error, pydantic.ValidationError):
         return str(error)
     wrong = []

@@ -52,6 +52,13 @@ def test_a_wrong_setting_is_named_in_one_line(tmp_path: Path) -> None:
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+def test_a_setting_that_is_no_json_is_named_in_one_line(tmp_path: Path) -> None:
+    done = run("logs", state=tmp_path, MASTEROPS_TELEMETRY_RETENTION_BY_TABLE='{"api_metrics": 30')
+    assert done.returncode == 1
+    assert done.stderr.startswith("masterops: settings are wrong: MASTEROPS_TELEMETRY_RETENTION_BY_TABLE is no JSON; ")
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
 def test_in_production_a_missing_credential_is_named_before_anything_starts(tmp_path: Path) -> None:
     done = run("up", "--detach", state=tmp_path / "state", MASTEROPS_ENV="production")
     assert done.returncode == 1
