@@ -20,7 +20,6 @@ from masterops_dagster import clock
 
 Connection = psycopg.Connection[TupleRow]
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 STATES = ("up", "degraded", "down", "unknown")
 SEVERITIES = ("info", "warning", "critical")
 

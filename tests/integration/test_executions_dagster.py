@@ -13,6 +13,7 @@ from dagster._core.scheduler.instigation import TickData, TickStatus
 from dagster._core.storage.dagster_run import DagsterRunStatus
 from dagster._core.test_utils import create_run_for_test, instance_for_test
 from dagster._utils.error import SerializableErrorInfo
+from psycopg import sql
 
 from masterops_dagster.connectors.errors import AuthenticationError
 from masterops_dagster.database.connection import connect
@@ -58,7 +59,11 @@ def refresh() -> None:
 
 @pytest.fixture(scope="module")
 def storage_url(databases) -> Iterator[str]:
+    """Dagster's storage, on a server whose clocks show Melbourne's time."""
     with databases.copied("template1") as url:
+        with connect(url) as storage:
+            name = sql.Identifier(storage.info.dbname)
+            storage.execute(sql.SQL("alter database {} set timezone to 'Australia/Melbourne'").format(name))
         yield url
 
 
@@ -110,8 +115,12 @@ def test_a_run_and_its_steps_are_taken_over_once_with_the_error_that_was_their_o
     ).fetchone()
     assert message.startswith("unleashed_teelixir: orders: no such key")
     assert "hunter2" not in message
-    told = "select bool_and(ended_at >= started_at and duration_ms >= 0) from ops.workflow_execution_logs"
-    assert database.execute(told).fetchone() == (True,)
+    told = (
+        "select bool_and(ended_at >= started_at and duration_ms >= 0),"
+        " bool_and(started_at between clock_timestamp() - interval '10 minutes' and clock_timestamp())"
+        " from ops.workflow_execution_logs"
+    )
+    assert database.execute(told).fetchone() == (True, True)
 
 
 def test_what_runs_stands_among_the_running_until_it_has_ended(database, storage_url, instance, run_id):
@@ -124,10 +133,13 @@ def test_what_runs_stands_among_the_running_until_it_has_ended(database, storage
         [begun.run_id],
     )
     assert harvest(database, storage_url).running == 2
-    running = "select execution_id, name, status, last_progress_at > seen_at from ops.running_executions order by name"
+    running = (
+        "select execution_id, name, status, last_progress_at > seen_at, seen_at - started_at < '1 minute'"
+        " from ops.running_executions order by name"
+    )
     assert database.execute(running).fetchall() == [
-        (queued.run_id, "refresh", "not_started", False),
-        (begun.run_id, "sweep", "started", True),
+        (queued.run_id, "refresh", "not_started", False, True),
+        (begun.run_id, "sweep", "started", True, True),
     ]
     instance.report_run_failed(begun, "the process is gone")
     instance.report_run_canceled(queued)
@@ -226,6 +238,13 @@ def test_a_harvest_with_nothing_new_asks_little(database, storage_url, run_id):
         harvest(database, storage_url)
         took.append(time.thread_time() - began)
     assert min(took) < 0.05
+
+
+def test_a_new_storage_of_dagster_is_read_from_its_beginning(database, storage_url, run_id):
+    database.execute(
+        "insert into ops.harvests (source, position) values ('dagster', '5000'), ('dagster ticks', '5000')"
+    )
+    assert harvest(database, storage_url).rows >= 5
 
 
 def test_what_ended_before_telemetry_is_kept_is_left_out(database, storage_url, run_id):

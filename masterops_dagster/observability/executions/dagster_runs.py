@@ -40,6 +40,7 @@ TAGS = (
     *("dagster/retry_number", "dagster/max_runtime", "masterops/kind"),
 )
 
+NEWEST = "select coalesce(max(id), 0) from runs"
 LOOK = """
 select
     runs.id,
@@ -48,7 +49,7 @@ select
     runs.status,
     runs.start_time,
     runs.end_time,
-    runs.create_timestamp,
+    runs.create_timestamp::timestamptz as created_at,
     last_event.id as last_event_id,
     last_event.timestamp as last_event_at,
     coalesce(
@@ -115,7 +116,10 @@ limit 1
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A row of Dagster's `runs`, and the last event of that run. Its moments are UTC without saying so."""
+    """A row of Dagster's `runs`, and the last event of that run, whose moment is UTC without saying so.
+
+    Dagster lets the database write `created_at` in the time zone of the connection, which is the server's as ours is.
+    """
 
     id: int
     run_id: str
@@ -123,7 +127,7 @@ class Run:
     status: str
     start_time: float | None
     end_time: float | None
-    create_timestamp: datetime
+    created_at: datetime
     last_event_id: int | None
     last_event_at: datetime | None
     tags: dict[str, str]
@@ -133,7 +137,7 @@ class Run:
         """When it began, or was asked for if it never did."""
         if self.start_time is not None:
             return datetime.fromtimestamp(self.start_time, UTC)
-        return self.create_timestamp.replace(tzinfo=UTC)
+        return self.created_at
 
     @property
     def ended_at(self) -> datetime:
@@ -185,11 +189,12 @@ class Step:
 
 def take_over(connection: Connection, storage: Storage, at: datetime) -> tuple[int, int]:
     """Writes down what ended and what runs. Returns how many of each."""
-    position = books.lock(connection, SOURCE, at)
-    if position is None:
+    locked = books.lock(connection, SOURCE, at)
+    if locked is None:
         return 0, 0
+    position = resumed(storage, NEWEST, locked)
     known = books.known_running(connection, SOURCE)
-    looked_at = _look(storage, int(position or 0), list(known), at)
+    looked_at = _look(storage, position, list(known), at)
     taken = books.recorded(connection, SOURCE, [(run.run_id, run.started_at) for run in looked_at])
     runs = [run for run in looked_at if run.run_id not in taken]
     moved = [run for run in runs if run.status in ENDED or _has_moved(run, known)]
@@ -209,9 +214,17 @@ def take_over(connection: Connection, storage: Storage, at: datetime) -> tuple[i
     rows = books.store(connection, ended)
     books.keep_running(connection, SOURCE, running, known)
     highest = max((run.id for run in looked_at), default=0)
-    if highest > int(position or 0):
+    if highest > position:
         books.move(connection, SOURCE, str(highest), at)
     return rows, len(running)
+
+
+def resumed(storage: Storage, newest: str, position: str) -> int:
+    """Where to go on: from the beginning at first, and where the newest is older than the position: a new storage."""
+    row = storage.execute(newest).fetchone()
+    assert row is not None
+    reached = int(position or 0)
+    return reached if row[0] >= reached else 0
 
 
 def _look(storage: Storage, position: int, known: Sequence[str], at: datetime) -> list[Run]:

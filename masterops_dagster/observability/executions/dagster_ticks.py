@@ -17,7 +17,7 @@ from psycopg.rows import class_row
 from masterops_dagster.observability.executions import books
 from masterops_dagster.observability.executions.belonging import account_of
 from masterops_dagster.observability.executions.books import Connection
-from masterops_dagster.observability.executions.dagster_runs import Storage
+from masterops_dagster.observability.executions.dagster_runs import Storage, resumed
 from masterops_dagster.observability.executions.execution import Execution, Status
 from masterops_dagster.observability.executions.failures import own_error, storable
 from masterops_dagster.settings import settings
@@ -29,12 +29,13 @@ ABANDONED_AFTER = timedelta(hours=1)
 
 STATUSES: Mapping[str, Status] = {"SUCCESS": "succeeded", "FAILURE": "failed", "SKIPPED": "skipped"}
 
+NEWEST = "select coalesce(max(id), 0) from job_ticks"
 LOOK = """
 select
     id,
     status,
     type,
-    timestamp,
+    timestamp::timestamptz as at,
     case
         when status = 'FAILURE' or type = 'SCHEDULE' and status <> 'STARTED' or tick_body !~ '"run_ids": *\\[\\]'
         then tick_body
@@ -48,31 +49,31 @@ limit %(at_once)s
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """A row of `job_ticks`; `body` is its JSON where it is worth a row. Its moment is UTC without saying so."""
+    """A row of `job_ticks`; `body` is its JSON where it is worth a row.
+
+    Dagster lets the database write the moment in the time zone of the connection, which is the server's as ours is.
+    """
 
     id: int
     status: str
     type: str
-    timestamp: datetime
+    at: datetime
     body: str | None
-
-    @property
-    def at(self) -> datetime:
-        return self.timestamp.replace(tzinfo=UTC)
 
 
 def take_over(connection: Connection, storage: Storage, at: datetime) -> int:
     """Writes down the ticks that ended and are worth a row. Returns how many."""
-    position = books.lock(connection, SOURCE, at)
-    if position is None:
+    locked = books.lock(connection, SOURCE, at)
+    if locked is None:
         return 0
+    position = resumed(storage, NEWEST, locked)
     with storage.cursor(row_factory=class_row(Tick)) as cursor:
-        found = cursor.execute(LOOK, {"position": int(position or 0) - LOOKED_AT_AGAIN, "at_once": AT_ONCE}).fetchall()
+        found = cursor.execute(LOOK, {"position": position - LOOKED_AT_AGAIN, "at_once": AT_ONCE}).fetchall()
     oldest = at - timedelta(days=settings().telemetry_retention_days)
     new = [made for tick in found if tick.at > oldest and (made := _execution(tick)) is not None]
     rows = books.store(connection, new)
     reached = _reached(found, at)
-    if reached > int(position or 0):
+    if reached > position:
         books.move(connection, SOURCE, str(reached), at)
     return rows
 
