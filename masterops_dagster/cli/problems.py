@@ -66,8 +66,8 @@ def described(error: Exception) -> str:
     if isinstance(error, psycopg.Error):
         return _refused(error)
     if isinstance(error, SettingsError):
-        field = re.search(r'field "(\w+)"', str(error))
-        variable = f"MASTEROPS_{field[1].upper()}" if field else "a variable"
+        named = re.search(r'field "(\w+)"', str(error))
+        variable = f"MASTEROPS_{named[1].upper()}" if named else "a variable"
         return f'settings are wrong: {variable} is no JSON; write it as {{"api_metrics": 30}}'
     if not isinstance(error, pydantic.ValidationError):
         return str(error)
