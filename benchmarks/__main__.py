@@ -26,7 +26,9 @@ MODULES = (
     "dbt_incremental",
     "start_up",
     "tap_hubspot",
+    "detection",
     "telemetry_cost",
+    "status_page",
 )
 """In the order of the claims."""
 

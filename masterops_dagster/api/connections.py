@@ -19,9 +19,17 @@ from masterops_dagster.database.connection import DatabaseUnavailable, connect
 Connection = psycopg.Connection[TupleRow]
 
 MOST = 3
-SECONDS_TO_CONNECT = 3
 SECONDS_TO_WAIT = 5
 STATEMENT_TIMEOUT = "5s"
+OPTIONS = {
+    "application_name": "masterops status page",
+    "connect_timeout": 3,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 8000,
+}
+"""A server that vanishes without a word is given up after eight seconds or eleven."""
 
 NO_TABLES = (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName, psycopg.errors.UndefinedColumn)
 
@@ -40,17 +48,15 @@ class Connections:
         if not self._places.acquire(timeout=SECONDS_TO_WAIT):
             raise DatabaseUnavailable("the status page's connections are all busy")
         try:
-            connection = self._living() or connect(
-                self._url, application_name="masterops status page", connect_timeout=SECONDS_TO_CONNECT
-            )
+            connection = self._living() or connect(self._url, **OPTIONS)
             try:
                 yield connection
             except NO_TABLES as error:
                 self._free.append(connection)
                 raise DatabaseUnavailable(f"the database has not been set up: {error.diag.message_primary}") from error
-            except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            except psycopg.Error as error:
                 connection.close()
-                raise DatabaseUnavailable(f"the database did not answer: {' '.join(str(error).split())}") from error
+                raise DatabaseUnavailable(f"the database could not be read: {' '.join(str(error).split())}") from error
             except BaseException:
                 connection.close()
                 raise

@@ -87,24 +87,27 @@ class Live:
         self._looked_at = float("-inf")
         self._asked_at = float("-inf")
         self._viewers = 0
+        self._task: asyncio.Task[None] | None = None
         self._look_now = asyncio.Event()
         self._looked = asyncio.Condition()
 
     @asynccontextmanager
     async def looking(self) -> AsyncIterator[None]:
         """Looks as long as this is entered."""
-        task = asyncio.create_task(self._look_on())
+        self._task = asyncio.create_task(self._look_on())
         try:
             yield
         finally:
-            task.cancel()
+            self._task.cancel()
             with suppress(asyncio.CancelledError):
-                await task
+                await self._task
             self._connections.close()
 
     async def known(self) -> Known:
         """What is known now: three seconds old at most, unless the database is slow."""
         self._asked_at = time.monotonic()
+        if self._task is not None and self._task.done():
+            self._task.result()  # a defect ended it: better no page than one that has quietly stopped
         if self._asked_at - self._looked_at > OLD * self._every:
             self._look_now.set()
             await self._next_look(PATIENCE)

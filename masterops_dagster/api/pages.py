@@ -21,7 +21,6 @@ from masterops_dagster.businesses import GROUP, MELBOURNE, business
 from masterops_dagster.observability.health.uptime import Day
 from masterops_dagster.observability.incidents import Incident
 from masterops_dagster.observability.links import run_url
-from masterops_dagster.settings import settings
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
@@ -180,7 +179,5 @@ def _environment() -> Environment:
         spoken=charts.spoken,
         tell=tell,
         run_url=run_url,
-        env=settings().env,
-        timedelta=timedelta,
     )
     return environment
