@@ -339,8 +339,8 @@ class Recorder:
         if not isinstance(error, psycopg.errors.CheckViolation) or error.diag.constraint_name is not None:
             return False
         assert self._connection is not None
-        moments = [moment for row in rows if isinstance(moment := row[0], datetime)]
-        near = [moment.astimezone(UTC) for moment in moments if abs(datetime.now(UTC) - moment) < FARTHEST]
+        moments = [moment.astimezone(UTC) for row in rows if isinstance(moment := row[0], datetime)]
+        near = [moment for moment in moments if abs(datetime.now(UTC) - moment) < FARTHEST]
         months = {moment.replace(day=1, hour=0, minute=0, second=0, microsecond=0) for moment in near}
         made = [self._connection.execute(ENSURE_MONTH, {"at": month}).fetchone() for month in sorted(months)]
         return any(count and count[0] for count in made)
@@ -384,17 +384,19 @@ _choosing = threading.RLock()
 def recorder() -> Recorder:
     """This process's own: made on first use, and anew where the settings were read anew; flushed when it ends."""
     global _own
-    current = settings()
-    if _own is None or _own[1] is not current:
+    current, own = settings(), _own
+    if own is None or own[1] is not current:
         with _choosing:
-            if _own is None or _own[1] is not current:
-                before, _own = _own, (Recorder(), current)
+            own = _own
+            if own is None or own[1] is not current:
+                before, own = own, (Recorder(), current)
+                _own = own
                 if before is None:
                     atexit.register(close_own)
                     Finalize(None, close_own, exitpriority=100)  # multiprocessing's children skip atexit
                 else:
                     before[0].close(timeout=0.5)
-    return _own[0]
+    return own[0]
 
 
 def close_own(timeout: float = EXIT_SECONDS) -> None:
