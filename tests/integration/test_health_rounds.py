@@ -246,7 +246,7 @@ def test_a_check_that_hangs_delays_no_other_and_no_next_round(
 ) -> None:
     stuck, release = hanging
     good = Place()
-    checks = [check("stuck", timeout=timedelta(seconds=0.3)), check("good")]
+    checks = [check("stuck", timeout=timedelta(seconds=2)), check("good")]
     probes: dict[str, Probe] = {"stuck": stuck, "good": good}
     seconds = []
     for number in range(3):
@@ -254,8 +254,8 @@ def test_a_check_that_hangs_delays_no_other_and_no_next_round(
         results = run_due(database, checks, START + number * ROUND, holder="test", probes=probes)
         seconds.append(time.monotonic() - began)
         assert [result.outcome for result in results] == ["timed_out", "ok"]
-    assert seconds[0] < 3
-    assert max(seconds[1:]) < 0.3  # nobody waits for it again
+    assert seconds[0] < 4
+    assert max(seconds[1:]) < 1.9  # nobody waits for it again
     assert len(stuck.asked) == 1
     assert "it has hung since 01:00:00 UTC" in str(state(database, "stuck")["message"])
     assert (state(database, "stuck")["status"], state(database, "good")["status"]) == ("down", "up")
