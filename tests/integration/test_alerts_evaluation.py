@@ -255,6 +255,18 @@ def test_a_silence_keeps_quiet_about_what_it_names_and_what_still_holds_afterwar
     assert watch.told.said[1:] == ["opened hubspot does not answer"]
 
 
+def test_what_gets_worse_under_a_silence_is_told_once_that_is_over(watch: Watch) -> None:
+    watch.history.execution("dagster", "run", "refresh", "failed", watch.at, minutes=0)
+    watch.look()
+    silence(watch.connection, {"rule": "run_failed"}, watch.at + timedelta(minutes=2), "ada", "mine", at=watch.at)
+    for seconds in (1, 2):
+        watch.history.execution("dagster", "run", "refresh", "failed", watch.at + timedelta(seconds=seconds), minutes=0)
+    watch.look_for(minutes=1)
+    assert watch.told.said == ["opened refresh failed"]
+    watch.look_for(minutes=2)
+    assert watch.told.said[1:] == ["worsened refresh failed"]
+
+
 def test_a_maintenance_window_in_which_all_is_mended_is_told_to_nobody(watch: Watch) -> None:
     until = watch.at + timedelta(minutes=30)
     silence(watch.connection, {"system": "hubspot"}, until, "ada", "upgrade", "maintenance", at=watch.at)

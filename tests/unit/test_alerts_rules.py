@@ -15,6 +15,7 @@ from masterops_dagster.observability.alerts import RulesInvalid, load_rules, rul
 from masterops_dagster.observability.alerts.rules import BusinessHours, Rule
 from masterops_dagster.observability.alerts.signals import Reading
 from masterops_dagster.observability.alerts.states import judge, written
+from masterops_dagster.observability.health import load_checks
 from masterops_dagster.sources.catalogue import stream
 
 GOOD: dict[str, Any] = {
@@ -147,3 +148,14 @@ def test_the_streams_of_orders_that_are_waited_for_exist() -> None:
         assert rule is not None
         for key, given in rule.parameters["accounts"].items():
             assert stream(account(key), given["stream"])
+
+
+def test_every_health_check_that_is_down_is_told_by_a_rule() -> None:
+    rules = [rule for rule in load_rules() if rule.signal == "health_states"]
+    silent = []
+    for check in load_checks():
+        detail = {"status": "down", "message": "no answer"}
+        reading = Reading(check.id, check.system, check.account, check.business_key, 2.0, detail, None)
+        if sum(judge(rule, reading) is not None for rule in rules) != 1:
+            silent.append(check.id)
+    assert silent == []

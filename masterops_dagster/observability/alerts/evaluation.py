@@ -22,7 +22,7 @@ from masterops_dagster.observability.alerts import signals, store
 from masterops_dagster.observability.alerts.rules import ENGINE, SEVERITIES, Label, Rule
 from masterops_dagster.observability.alerts.signals import Moment, Reading
 from masterops_dagster.observability.alerts.silences import Silence, in_force
-from masterops_dagster.observability.alerts.states import Alert, Bad, Change, Labels, advance, judge, text
+from masterops_dagster.observability.alerts.states import Alert, Bad, Change, Labels, advance, fingerprint, judge, text
 from masterops_dagster.observability.incidents import Incident, unresolved
 from masterops_dagster.observability.leases import Lease
 
@@ -87,8 +87,8 @@ def evaluate(
         bad, broken = _bad(connection, due, Moment(at, business_at))
         alerts = store.alerts(connection)
         round_ = _Round(at, since, alerts, in_force(connection, at))
-        for rule in rules:
-            if rule in due and rule.signal not in broken:
+        for rule in due:
+            if rule.signal not in broken:
                 round_.apply(rule, bad[rule.id], business_at)
         round_.end_those_without_a_rule(rules)
         told = _tell(connection, rules, round_, at)
@@ -183,8 +183,12 @@ class _Round:
             elif alert.state == "pending":
                 self.forgotten.append(self.alerts.pop((alert.rule_id, alert.fingerprint)))
 
+    def silence_of(self, alert: Alert) -> Silence | None:
+        """The first silence that covers it."""
+        return next((one for one in self.silences if one.covers(alert.rule_id, alert.labels)), None)
+
     def _mute_or_speak(self, rule: Rule, alert: Alert, explains: Alert | None) -> None:
-        silenced = next((one for one in self.silences if one.covers(rule.id, alert.labels)), None)
+        silenced = self.silence_of(alert)
         if explains is not None and explains.live:
             alert.detail.pop("explained_until", None)
             alert.suppressed_by = explains.fingerprint
@@ -235,34 +239,53 @@ def _bad(
     connection: Connection, rules: Sequence[Rule], moment: Moment
 ) -> tuple[dict[str, dict[str, Bad]], dict[str, str]]:
     """By rule and fingerprint what is bad now, and the signals that can't be read."""
-    wanted = {rule.signal: signals.signal(rule.signal) for rule in rules if rule.signal != ENGINE}
-    missing = signals.missing_tables(connection, list(wanted.values()))
+    wanted = {_asked(rule): rule for rule in rules if rule.signal != ENGINE}
+    missing = signals.missing_tables(connection, [signals.signal(rule.signal) for rule in wanted.values()])
+    wanted = {key: rule for key, rule in wanted.items() if not missing.intersection(signals.signal(rule.signal).needs)}
+    connection.execute("select set_config('statement_timeout', %s, true)", [SIGNAL_TIMEOUT])
+    readings, broken = _read_all(connection, wanted, moment)
+    connection.execute("set local statement_timeout to default")
+    found: dict[str, dict[str, Bad]] = {}
+    for rule in rules:
+        if rule.signal == ENGINE:
+            known = [Reading(name, None, None, None, 1.0, {"error": said}, None) for name, said in broken.items()]
+        else:
+            known = readings.get(_asked(rule), [])
+        judged = [bad for reading in known if (bad := judge(rule, reading)) is not None]
+        found[rule.id] = {fingerprint(rule, bad.labels): bad for bad in judged}
+    return found, broken
+
+
+def _asked(rule: Rule) -> tuple[str, str]:
+    """Rules that ask the same signal for the same share its readings."""
+    return rule.signal, json.dumps(parameters_of(rule), sort_keys=True)
+
+
+def _read_all(
+    connection: Connection, wanted: Mapping[tuple[str, str], Rule], moment: Moment
+) -> tuple[dict[tuple[str, str], list[Reading]], dict[str, str]]:
+    """All at once, as a rule; one by one where one of them fails, so that it alone is left out."""
+
+    def read(rule: Rule) -> list[Reading]:
+        return signals.read(connection, signals.signal(rule.signal), moment, parameters_of(rule))
+
+    try:
+        with connection.transaction():
+            return {key: read(rule) for key, rule in wanted.items()}, {}
+    except psycopg.Error:
+        if connection.closed:
+            raise
     readings: dict[tuple[str, str], list[Reading]] = {}
     broken: dict[str, str] = {}
-    found: dict[str, dict[str, Bad]] = {}
-    connection.execute("select set_config('statement_timeout', %s, true)", [SIGNAL_TIMEOUT])
-    for rule in sorted(rules, key=lambda rule: rule.signal == ENGINE):
-        parameters = parameters_of(rule)
-        key = rule.signal, json.dumps(parameters, sort_keys=True)
-        if rule.signal == ENGINE:
-            readings[key] = [
-                Reading(name, None, None, None, 1.0, {"error": said}, None) for name, said in broken.items()
-            ]
-        elif missing.intersection(wanted[rule.signal].needs) or rule.signal in broken:
-            readings[key] = []
-        elif key not in readings:
-            try:
-                with connection.transaction():
-                    readings[key] = signals.read(connection, wanted[rule.signal], moment, parameters)
-            except psycopg.Error as error:
-                if connection.closed:
-                    raise
-                broken[rule.signal] = str(error).strip().partition("\n")[0]
-                readings[key] = []
-        judged = [bad for reading in readings[key] if (bad := judge(rule, reading)) is not None]
-        found[rule.id] = {f"{rule.id}:{bad.labels.subject}": bad for bad in judged}
-    connection.execute("set local statement_timeout to default")
-    return found, broken
+    for key, rule in wanted.items():
+        try:
+            with connection.transaction():
+                readings[key] = read(rule)
+        except psycopg.Error as error:
+            if connection.closed:
+                raise
+            broken[rule.signal] = str(error).strip().partition("\n")[0]
+    return readings, broken
 
 
 def _tell(
@@ -300,6 +323,8 @@ def _tell(
             worse = max((alert.severity for alert in alerts), key=SEVERITIES.index)
             fresh = _described(by_id[alerts[0].rule_id], incident.cause, alerts, at)
             if SEVERITIES.index(worse) > SEVERITIES.index(incident.severity):
+                if all(round_.silence_of(alert) for alert in alerts):
+                    continue  # told once the silence is over
                 told["worsened"].append(store.worsen_incident(connection, incident, fresh))
                 for alert in alerts:
                     if alert.severity == worse:
