@@ -18,10 +18,8 @@ from psycopg.types.json import Jsonb
 
 from masterops_dagster.observability.incidents import COLUMNS, Connection, Incident
 from masterops_dagster.observability.links import incident_url, runbook_url
-from masterops_dagster.observability.notify.contacts import Address, Contacts, Step, contacts, load_contacts
+from masterops_dagster.observability.notify.contacts import Address, Contacts, Step, contacts
 from masterops_dagster.observability.notify.message import Change, Content, Item, told_duration
-
-__all__ = ["announce", "digest", "escalate", "load_contacts", "write"]
 
 KINDS: dict[Change, str] = {"worsened": "escalated"}
 """The kind in the outbox, where it isn't called like the change."""
