@@ -47,6 +47,8 @@ def test_each_kind_of_rule_is_understood(rule: dict[str, object], due: datetime 
 def test_the_time_zone_is_the_workflows() -> None:
     found = last_due(workflow({"triggerAtHour": 7}, timezone="Europe/Berlin"), AT)
     assert found == datetime(2026, 11, 24, 7, tzinfo=ZoneInfo("Europe/Berlin"))
+    assert last_due(workflow({"triggerAtHour": 7}, timezone="UTC"), AT) == datetime(2026, 11, 24, 7, tzinfo=UTC)
+    assert last_due(workflow({"triggerAtHour": 7}, timezone="DEFAULT"), AT) == local(25, 7)
 
 
 def test_a_workflow_without_a_rule_is_never_due() -> None:

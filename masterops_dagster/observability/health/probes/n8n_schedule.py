@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from masterops_dagster.businesses import MELBOURNE
 from masterops_dagster.connectors.n8n import Workflow
@@ -103,8 +103,12 @@ def _rules(parameters: Mapping[str, object]) -> list[Mapping[str, object]]:
 
 
 def _zone(workflow: Workflow) -> ZoneInfo:
+    """The workflow's own; Melbourne where it names none, or none that is known (`DEFAULT`: n8n's own)."""
     named = (workflow.settings or {}).get("timezone")
-    return ZoneInfo(named) if isinstance(named, str) and "/" in named else MELBOURNE
+    try:
+        return ZoneInfo(named) if isinstance(named, str) else MELBOURNE
+    except (ZoneInfoNotFoundError, ValueError):
+        return MELBOURNE
 
 
 def _earlier(moment: datetime | None, by: timedelta) -> datetime | None:
