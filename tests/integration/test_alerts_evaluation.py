@@ -188,7 +188,7 @@ def test_a_run_is_explained_only_if_all_its_failed_accounts_are(watch: Watch) ->
 
 
 def test_something_that_comes_and_goes_becomes_one_incident_until_it_is_quiet(watch: Watch) -> None:
-    for _ in range(8):
+    for _ in range(5):
         watch.down()
         watch.look_for(seconds=30)
         watch.up()
@@ -487,7 +487,7 @@ def test_fewer_orders_than_on_other_such_days_are_told_and_the_rhythm_of_the_wee
         [noon - timedelta(days=8), noon + timedelta(hours=4)],
     )
     database.execute("analyze marts.fct_orders, ops.loads")
-    ordinary = backtest(database, rule("orders_unusual"), noon, 7, timedelta(hours=2))
+    ordinary = backtest(database, rule("orders_unusual"), noon, 7, timedelta(hours=4))
     assert ordinary.firings == ()
     drop = backtest(database, rule("orders_unusual"), noon + timedelta(hours=4), 1, timedelta(minutes=15))
     (fired,) = drop.firings
