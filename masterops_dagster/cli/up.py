@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from datetime import date
+from datetime import UTC, date, datetime
 from types import FrameType
 
 import httpx
@@ -218,10 +218,11 @@ def await_runs(view: View, where: Places, supervisor: Supervisor) -> None:
 
 
 def prepare_database(view: View) -> None:
-    """Applies pending migrations and sets the database's business time to the world's."""
+    """Applies pending migrations, sets the database's business time to the world's, and makes this month ready."""
     from masterops_dagster import clock
     from masterops_dagster.database.connection import connect
     from masterops_dagster.database.migrations import migrate
+    from masterops_dagster.observability import partitions
 
     with view.doing("migrations"):
         applied = migrate()
@@ -231,6 +232,7 @@ def prepare_database(view: View) -> None:
                 " on conflict (singleton) do update set offset_seconds = excluded.offset_seconds",
                 [clock.offset().total_seconds()],
             )
+            partitions.ready(connection, datetime.now(UTC))
     for migration in applied:
         view.say(f"  migrated: {migration.version} {migration.name}", style="dim")
 
