@@ -55,7 +55,10 @@ KPI_LATE = timedelta(hours=3)
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One integration, or one part of the platform. `of` names its business, where it has one."""
+    """One integration, or one part of the platform. `of` names its business, where it has one.
+
+    It is down if its first check is: a failed execution leaves n8n degraded, not down.
+    """
 
     key: str
     system: str
@@ -256,9 +259,10 @@ def _group(key: str, rows: Sequence[Row], incidents: Sequence[Incident]) -> Grou
 
 def _row(key: str, system: str, of: str | None, checks: Sequence[CheckState], facts: Facts, simulated: bool) -> Row:
     judged = [(check, _state(check, facts)) for check in checks]
-    state = worst(state for _, state in judged)
-    leading = [check for check, its in judged if its == state]
     first = primary(checks)
+    weighed = [(check, "degraded" if its == "down" and check is not first else its) for check, its in judged]
+    state = worst(its for _, its in weighed)
+    leading = [check for check, its in weighed if its == state]
     history: History = facts.history
     uptime = history.uptimes.get(first.check_id) if first else None
     return Row(

@@ -8,8 +8,9 @@ with connections.reading() as connection:
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import psycopg
 from psycopg.rows import TupleRow
@@ -21,7 +22,7 @@ Connection = psycopg.Connection[TupleRow]
 MOST = 3
 SECONDS_TO_WAIT = 5
 STATEMENT_TIMEOUT = "5s"
-OPTIONS = {
+OPTIONS: Mapping[str, Any] = {
     "application_name": "masterops status page",
     "connect_timeout": 3,
     "keepalives_idle": 5,

@@ -29,6 +29,8 @@ SLOW = timedelta(seconds=60)
 TIMELINES = 12
 """Of so many open incidents the page tells the time line; there seldom are two."""
 MONITOR = "monitor"
+LEADING = {"postgres": "database", "dagster": "dagster_daemons"}
+"""The check that says whether a part of the platform is up at all."""
 
 SQL = Path(__file__).with_name("sql")
 
@@ -187,8 +189,10 @@ def targets(checks: Sequence[CheckState]) -> dict[str, list[CheckState]]:
 
 def primary(checks: Sequence[CheckState]) -> CheckState | None:
     """The check whose history stands for its target: the authenticated call, else the one with the plainest name."""
-    calls = [check for check in checks if check.account and check.check_id == f"integration_{check.account}"]
-    return next(iter([*calls, *checks]), None)
+    for check in checks:
+        if check.check_id in (f"integration_{check.account}", LEADING.get(check.system or "")):
+            return check
+    return next(iter(checks), None)
 
 
 def _history(connection: Connection, checks: Sequence[CheckState], at: datetime) -> History:

@@ -90,6 +90,11 @@ def ago(moment: datetime | None, at: datetime) -> str:
     return "just now" if at - moment < timedelta(seconds=60) else f"{span(at - moment)} ago"
 
 
+def lasting(since: datetime, at: datetime) -> str:
+    """`just now`, `for 3 min`."""
+    return "just now" if at - since < timedelta(seconds=60) else f"for {span(at - since)}"
+
+
 def moment(value: datetime, at: datetime | None = None) -> str:
     """`14:03` on the same Melbourne day as `at`, else `28 Nov 14:03`."""
     local = value.astimezone(MELBOURNE)
@@ -166,7 +171,14 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        ago=ago, moment=moment, second=second, iso=iso, percent=percent, milliseconds=milliseconds, span=span
+        ago=ago,
+        lasting=lasting,
+        moment=moment,
+        second=second,
+        iso=iso,
+        percent=percent,
+        milliseconds=milliseconds,
+        span=span,
     )
     environment.globals.update(
         words=WORDS,
