@@ -186,9 +186,9 @@ class Warehouse:
                 [(known.key, stream.name, until) for known in ACCOUNTS for stream in streams_of(known)],
             )
 
-    def build(self, *arguments: str) -> None:
-        """`dbt build`; fails with dbt's own words."""
-        results = self.dbt("build", *arguments).results
+    def build(self, *arguments: str, command: str = "build") -> None:
+        """`dbt build` or another command that builds; fails with dbt's own words."""
+        results = self.dbt(command, *arguments).results
         self.results = {result.node.unique_id.split(".")[2]: str(result.status) for result in results}
         self.made = {
             result.node.unique_id.split(".")[2]: result.adapter_response.get("rows_affected") for result in results
@@ -558,7 +558,7 @@ def test_a_window_shows_each_of_its_periods(command: Callable[..., Result]) -> N
 
 
 def test_a_second_build_restates_what_changed_and_nothing_else(warehouse: Warehouse) -> None:
-    """Runs last: it changes what the others look at. What came with load 1 is not built again, unless it has to be."""
+    """After the others: it changes what they look at. What came with load 1 is not built again, unless it has to be."""
     unleashed, shop = account(TEELIXIR).schema, account(FRESH).schema
     run = warehouse.connection.execute
     # a line edited away, an order cancelled, an order gone at the system
@@ -617,8 +617,51 @@ def test_a_second_build_restates_what_changed_and_nothing_else(warehouse: Wareho
     assert late
     assert (behind.complete, in_time.complete, late.complete) == (True, True, False)
 
+
+def test_builds_of_what_changed_leave_what_a_full_refresh_makes(warehouse: Warehouse) -> None:
+    """A day later, in another month, on top of the second build: old days change, and what looks back on them."""
+    run = warehouse.connection.execute
+    unleashed, trade, shop = (account(key).schema for key in (TEELIXIR, ELEVATE, FRESH))
+    views = "select c.oid::regclass::text, c.oid from pg_class c where relkind = 'v' order by 1"
+    before = run(views.encode()).fetchall()
+    run("update ops.clock set offset_seconds = offset_seconds + 86400")
+    warehouse.read_all(at(4, 1, 11, 30))
+    # another cost; an order on another day; one cancelled; a line and a refund that are gone; an invoice due sooner
+    run(f"update {trade}.sales_order_lines set average_landed_price = 12 where parent_guid = 'plain'".encode())
+    run(f"update {trade}.sales_orders set _load_id = 8 where guid = 'plain'".encode())
+    run(f"update {unleashed}.sales_orders set order_date = %s, _load_id = 8 where guid = 'plain'".encode(), [at(2, 5)])
+    run(f"update {shop}.orders set status = 'cancelled', _load_id = 8 where id = 3".encode())
+    run(f"delete from {shop}.order_lines where id = 29".encode())
+    run(f"update {shop}.orders set _load_id = 8 where id = 2".encode())
+    run(f"delete from {shop}.refunds where id = 91".encode())
+    run(f"update {unleashed}.invoices set due_date = %s where guid = 'of-plain'".encode(), [at(3, 20)])
+    # one customer is two, one is renamed, one bought nothing; a product is known now, and renamed
+    run("update core.identities set entity_id = %s where account = %s and external_id = '7'", [DORA, FRESH])
+    run("update core.customers set first_name = 'Café' where customer_id = %s", [CAFE])
+    run("insert into core.customers (customer_id) values (%s)", [uuid.UUID(int=6)])
+    product = uuid.UUID(int=7)
+    run("insert into core.products (product_id, business_key, sku) values (%s, 'teelixir', 'LM-100')", [product])
+    warehouse.knows("product", TEELIXIR, "lions-mane", product)
+    of_order = "where parent_guid = 'internal'"
+    run(f"update {unleashed}.sales_order_lines set product_description = 'Mane' {of_order}".encode())
+    run(f"update {unleashed}.sales_orders set _load_id = 8 where guid = 'internal'".encode())
+    # what happened today
+    warehouse.shop_order(6, at(4, 1, 9), (1, "40.00", "20.00"), _load_id=8)
+    warehouse.order(TEELIXIR, "today", at(4, 1, 9), (1, "70.00", "30"), _load_id=8, customer_guid="unknown")
+    deal = {"source_business": "elevate_wholesale", "hs_is_closed": True, "hs_is_closed_won": True}
+    warehouse.put("hubspot", "deals", id="5", archived=False, closedate=at(3, 9), updated_at=NOW, **deal)
+
+    warehouse.build("--exclude", "path:models/staging", command="run")
+
+    assert run(views.encode()).fetchall() == before, "no view was made again"
+    for table in ("kpi.kpis", "marts.fct_buying_days", "marts.dim_customers"):
+        (rows,) = run(f"select count(*) from {table}".encode()).fetchone() or (0,)
+        assert 0 < (warehouse.made[table.partition(".")[2]] or 0) < rows, f"some rows of {table} are made again"
+    assert warehouse.value("elevate_wholesale", "gross_margin", "day", date(2026, 3, 5)) == 76
+    assert warehouse.value("teelixir", "revenue", "day", date(2026, 4, 1)) == Decimal("70.00")
+
     incremental = everything(warehouse)
-    warehouse.build("--full-refresh", "--exclude", "path:models/staging", "resource_type:unit_test")
+    warehouse.build("--full-refresh", "--exclude", "path:models/staging", command="run")
     assert everything(warehouse) == incremental
 
 

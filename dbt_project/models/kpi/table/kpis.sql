@@ -67,7 +67,11 @@ flowing as (
         definitions.kind
     from events
     inner join definitions on events.kpi = definitions.kpi
-    where definitions.kind in ('flow', 'distinct')
+    where
+        definitions.kind in ('flow', 'distinct')
+        {%- if is_incremental() %}
+        and (events.grain is null or (events.grain, events.date) in (select grain, date from period_days))
+        {%- endif %}
 
 ),
 
@@ -249,6 +253,18 @@ compared as (
 
 ),
 
+first_days_of_events as (
+
+    select
+        kpi,
+        business_key,
+        is_intercompany,
+        min(date) as date
+    from events
+    group by 1, 2, 3
+
+),
+
 first_events as (
 
     select
@@ -256,9 +272,9 @@ first_events as (
         business_key,
         min(date) as date
     from (
-        select kpi, business_key, date from events
+        select kpi, business_key, date from first_days_of_events
         union all
-        select kpi, 'group', date from events
+        select kpi, 'group', date from first_days_of_events
         where not is_intercompany
     ) as events_of_levels
     group by 1, 2
