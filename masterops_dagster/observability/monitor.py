@@ -102,7 +102,13 @@ def tick(
             done.led = True
             done.took_over = before is not None and before.holder != holder
             with _given_back_by_a_crash(connection, lease):
-                _watch(connection, lease, done, checks or load_checks(), rules or load_rules())
+                _watch(
+                    connection,
+                    lease,
+                    done,
+                    load_checks() if checks is None else checks,
+                    load_rules() if rules is None else rules,
+                )
     delivered = _part(done, "delivery", lambda: deliver(at, sender=holder, url=url))
     done.sent = delivered.sent if delivered else 0
     done.seconds = time.monotonic() - began
@@ -132,9 +138,7 @@ def _watch(connection: Connection, lease: Lease, done: Tick, checks: Sequence[Ch
     """What only the holder does."""
     at = done.at
     try:
-        results = _part(
-            done, "health checks", lambda: run_due(connection, checks, at, holder=done.holder, lease=lease)
-        )
+        results = _part(done, "health checks", lambda: run_due(connection, checks, at, holder=done.holder, lease=lease))
         done.checks = len(results or ())
         done.failing = sum(result.outcome != "ok" for result in results or ())
         harvested = _part(done, "executions", lambda: harvest(connection, at))

@@ -50,7 +50,7 @@ class Death:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """In seconds. `grace` is how long after the start nobody needs to have watched yet."""
+    """In seconds. `grace` is how long after the start nobody needs to have watched since then."""
 
     round: float = 5.0
     tick: float = 15.0
@@ -96,12 +96,12 @@ class Watch:
         if self._due(self._ticked, self._timing.tick, at):
             self._ticked = at
             try:
-                said = self._work(at) or said
+                said = _both(said, self._work(at))
             except (DatabaseUnavailable, psycopg.OperationalError) as error:
                 return self._outage.goes_on(at, str(error))
         if watched and self._due(self._beat, self._timing.heartbeat, at):
             self._beat = at
-            said = self._send_heartbeat() or said
+            said = _both(said, self._send_heartbeat())
         return said
 
     def leave(self) -> None:
@@ -114,17 +114,20 @@ class Watch:
         """Whether anybody watches now; sets `leads`."""
         lease = leases.holder_of(connection, monitor.LEASE)
         sensor_is_back = monitor.is_present(connection, SENSOR)
+        settled = at - self._started > timedelta(seconds=self._timing.grace)
         if lease is None:
-            self.leads = not sensor_is_back and at - self._started > timedelta(seconds=self._timing.grace)
+            self.leads = settled and not sensor_is_back
         elif lease.holder == self._holder and sensor_is_back:
             leases.give_up(connection, monitor.LEASE, self._holder)
             self.leads = False
         elif lease.holder == self._holder:
             self.leads = True
         else:
-            self.leads = lease.expired and (
+            silent = lease.expired and (
                 not sensor_is_back or lease.expired_for > timedelta(seconds=monitor.LEASE_SECONDS)
             )
+            watched_since = lease.renewed_at > self._started
+            self.leads = silent and (settled or watched_since)
         return self.leads or (lease is not None and not lease.expired)
 
     def _work(self, at: datetime) -> str | None:
@@ -166,3 +169,7 @@ class Watch:
     def _due(last: datetime | None, every: float, at: datetime) -> bool:
         """Also where the clock was set back."""
         return last is None or not timedelta(0) <= at - last < timedelta(seconds=every)
+
+
+def _both(one: str | None, other: str | None) -> str | None:
+    return "; ".join(said for said in (one, other) if said) or None
