@@ -1,4 +1,4 @@
-"""`masterops watch` takes over when nobody watches, gives way when the sensor is back, writes down which program died."""
+"""`masterops watch` takes over when nobody watches, gives way when the sensor is back, writes down who died."""
 
 from __future__ import annotations
 
