@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from math import sqrt
 
 import pytest
 
@@ -18,7 +19,7 @@ def orders_of(hour: int, chance: random.Random) -> int:
     """Busy days, quiet nights, quieter week-ends, and chance."""
     day, of_day = hour // 24 % 7, hour % 24
     expected = (25 if 8 <= of_day <= 20 else 3) * (0.6 if day >= 5 else 1)
-    return sum(chance.random() < expected / 200 for _ in range(200))
+    return max(0, round(chance.gauss(expected, sqrt(expected))))
 
 
 def alarms(series: Sequence[int], weeks: int = 6) -> list[int]:

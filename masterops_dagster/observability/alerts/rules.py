@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, time, timedelta
+from functools import lru_cache
 from pathlib import Path
 from string import Formatter
 from typing import Annotated, Any, Literal, Self
@@ -177,7 +178,13 @@ class _File(_Strict):
 
 
 def load_rules(path: Path = RULES_FILE) -> tuple[Rule, ...]:
-    """The rules, those that explain others before them. Raises `RulesInvalid`."""
+    """The rules, those that explain others before them; read anew when the file has changed. Raises `RulesInvalid`."""
+    return _read(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(4)
+def _read(path: Path, written_at: int) -> tuple[Rule, ...]:
+    """`written_at` tells one state of the file from another."""
     try:
         content = yaml.safe_load(path.read_text())
     except yaml.YAMLError as error:
