@@ -9,7 +9,7 @@ import asyncio
 import gzip
 import hashlib
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Set
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -75,7 +75,7 @@ Render = Callable[[Known], tuple[str, Callable[[str], str]]]
 
 
 class Live:
-    """The shared look. `faces` are rendered when first asked for after a look."""
+    """The shared look. `faces` are rendered once per look: with it while somebody looks, else when asked for."""
 
     def __init__(self, connections: Connections, faces: Mapping[str, Render], every: float = EVERY) -> None:
         self._connections = connections
@@ -84,6 +84,7 @@ class Live:
         self._facts: Facts | None = None
         self._known = Known(None, None, datetime.now(UTC))
         self._faces: dict[str, Face] = {}
+        self._shown: set[str] = set()
         self._looked_at = float("-inf")
         self._asked_at = float("-inf")
         self._viewers = 0
@@ -134,10 +135,14 @@ class Live:
             self._viewers -= 1
 
     def _face(self, name: str) -> Face:
+        self._shown.add(name)
         if name not in self._faces:
-            state, page = self._renders[name](self._known)
-            self._faces[name] = Face(Body.of(state), Body.of(page(state)))
+            self._faces[name] = self._rendered(name, self._known)
         return self._faces[name]
+
+    def _rendered(self, name: str, known: Known) -> Face:
+        state, page = self._renders[name](known)
+        return Face(Body.of(state), Body.of(page(state)))
 
     async def _next_look(self, patience: float) -> None:
         with suppress(TimeoutError):
@@ -146,8 +151,8 @@ class Live:
 
     async def _look_on(self) -> None:
         while True:
-            self._known = await asyncio.to_thread(self._look)
-            self._faces.clear()
+            shown, self._shown = self._shown, set()
+            self._known, self._faces = await asyncio.to_thread(self._look_and_render, shown)
             self._looked_at = time.monotonic()
             async with self._looked:
                 self._looked.notify_all()
@@ -158,6 +163,11 @@ class Live:
                     await asyncio.sleep(self._every)
                 else:
                     await asyncio.wait_for(self._look_now.wait(), WHEN_NOBODY_LOOKS)
+
+    def _look_and_render(self, names: Set[str]) -> tuple[Known, dict[str, Face]]:
+        """What is looked at now is rendered beforehand, where nobody waits for it."""
+        known = self._look()
+        return known, {name: self._rendered(name, known) for name in names}
 
     def _look(self) -> Known:
         at = datetime.now(UTC)
