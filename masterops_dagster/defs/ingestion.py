@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from masterops_dagster.businesses import ACCOUNTS, Account
+from masterops_dagster.defs import links
 from masterops_dagster.defs.partitions import DAYS, window
 from masterops_dagster.sources.catalogue import asset_key, partitioned, streams_of
 from masterops_dagster.sources.stream import INGEST_COLUMNS, Stream
@@ -50,6 +51,7 @@ def check_specs(account: Account, stream: Stream) -> list[dg.AssetCheckSpec]:
 def result(account: Account, stream: Stream, report: "StreamReport") -> dg.MaterializeResult[None]:
     """One stream's load as Dagster's metadata and checks."""
     reconciled = report.source_count in (None, report.our_count) and not report.held_back
+    gap = "deletions_held" if report.held_back else "reconciliation_gap"
     return dg.MaterializeResult(
         asset_key=asset_key(account, stream),
         metadata={
@@ -73,6 +75,7 @@ def result(account: Account, stream: Stream, report: "StreamReport") -> dg.Mater
                     "source": report.source_count if report.source_count is not None else "no count",
                     "ours": report.our_count,
                     **({"held_back": report.held_back, "accept": ACCEPT} if report.held_back else {}),
+                    **({} if reconciled else links.of_incident(gap, account.key)),
                 },
             ),
             dg.AssetCheckResult(
@@ -80,7 +83,11 @@ def result(account: Account, stream: Stream, report: "StreamReport") -> dg.Mater
                 check_name="no_dead_letters",
                 passed=report.open_dead_letters == 0,
                 severity=dg.AssetCheckSeverity.WARN,
-                metadata={"dead_letters": report.open_dead_letters, "show": "masterops dead-letters list"},
+                metadata={
+                    "dead_letters": report.open_dead_letters,
+                    "show": "masterops dead-letters list",
+                    **(links.of_incident("dead_letters", account.key) if report.open_dead_letters else {}),
+                },
             ),
         ],
     )

@@ -8,6 +8,8 @@ from types import MappingProxyType
 
 import dagster as dg
 
+from masterops_dagster.defs.links import of_layer
+
 OWNER = "team:data-platform"
 
 FRESHNESS: Mapping[str, dg.FreshnessPolicy] = MappingProxyType(
@@ -29,9 +31,10 @@ def layer(key: dg.AssetKey) -> str:
 
 
 def with_policies(spec: dg.AssetSpec) -> dg.AssetSpec:
-    """The spec with its layer's group and freshness, and the owner where it names none."""
+    """The spec with its layer's group, freshness and runbook, and the owner where it names none."""
     name = layer(spec.key)
     return spec.replace_attributes(
+        metadata={**spec.metadata, **of_layer(name)},
         group_name=name,
         owners=spec.owners or [OWNER],
         freshness_policy=FRESHNESS.get(name),
