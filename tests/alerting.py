@@ -57,16 +57,17 @@ class History:
     ) -> None:
         """A check that has been in a state since then, and was made every quarter of a minute, thinned out."""
         self.connection.execute("delete from ops.health_states where check_id = %s", [check])
-        outcome = {"up": "ok", "degraded": "degraded", "down": "failed"}[status]
+        outcome = {"up": "ok", "degraded": "degraded", "down": "failed", "unknown": "broken"}[status]
+        message = "the check itself is broken" if status == "unknown" else f"{check} is {status}"
         self.insert(
             "ops.health_states", check_id=check, system=system, account=account, status=status, since=since,
             first_failure_at=since if status == "down" else None, last_checked_at=self.at, next_check_at=self.at,
-            message=f"{check} is {status}", detail=detail,
+            message=message, detail=detail,
         )  # fmt: skip
         for moment in (since, since + (self.at - since) / 2):
             self.insert(
-                "ops.health_checks", checked_at=moment, error=status == "down", check_id=check, system=system,
-                account=account, outcome=outcome, message=f"{check} is {status}", checked_by="a test", detail=detail,
+                "ops.health_checks", checked_at=moment, error=outcome in ("failed", "broken"), check_id=check,
+                system=system, account=account, outcome=outcome, message=message, checked_by="a test", detail=detail,
             )  # fmt: skip
 
     def requests(
@@ -174,6 +175,8 @@ class History:
         for check in ("disk", "dagster_daemons", "dagster_code_location", "dagster_webserver", "certificate_shop:443"):
             self.health(check, "down", ago(minutes=9), system="dagster")
         self.health("n8n_server", "down", ago(minutes=9), system="n8n", account="n8n")
+        self.health("n8n_executions", "up", ago(minutes=1), system="n8n", account="n8n", failed_last_hour=2)
+        self.health("database_session", "unknown", ago(minutes=2), system="postgres")
 
         self.requests("unleashed_teelixir", 20, ago(minutes=1), seconds=120, outcome="authentication")
         for week in range(1, 6):
@@ -212,7 +215,7 @@ class History:
                 status="running", started_at=ago(hours=3), last_progress_at=ago(hours=1),
             )  # fmt: skip
         self.execution(
-            "masterops", "command", "dagster-daemon", "failed", ago(minutes=5), minutes=0, error_class="ProgramDied",
+            "masterops", "command", "dagster-daemon", "failed", ago(minutes=2), minutes=0, error_class="ProgramDied",
             error_message="killed",
         )  # fmt: skip
 

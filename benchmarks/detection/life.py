@@ -15,7 +15,7 @@ from masterops_dagster.sources.catalogue import READ_ACCOUNTS, streams_of
 
 STREAMS = [(account, stream.name) for account in READ_ACCOUNTS for stream in streams_of(account)]
 WORKFLOWS = ("Order notifications", "Stock export", "Supplier mails", "Box labels", "Weekly digest")
-NIGHTLY = {"nightly_sweep": (2, 30), "nightly_retention": (3, 15), "nightly_history": (4, 0)}
+NIGHTLY = {"nightly_sweep": (2, 30), "retention_schedule": (3, 15), "history_schedule": (4, 0)}
 REFRESH = timedelta(minutes=7)
 """After the full hour."""
 
@@ -44,7 +44,10 @@ values (%s, %s, %s, %s, %s, 'count')
 
 
 class Life:
-    """Writes what happens up to a moment; `stopped` names streams that are not read, `silent` stops the schedules."""
+    """Writes what happens up to a moment.
+
+    `stopped` names streams that are not read, `busy` accounts whose load hangs; `silent` stops the schedules.
+    """
 
     def __init__(self, connection: psycopg.Connection[TupleRow], begins: datetime, seed: int) -> None:
         self._connection = connection
@@ -52,6 +55,7 @@ class Life:
         self._hour = begins.replace(minute=0, second=0, microsecond=0)
         self._waiting = list(self._of_hour(self._hour))
         self.stopped: set[str] = set()
+        self.busy: set[str] = set()
         self.gaps: dict[str, int] = {}
         self.silent = False
         self.held: list[datetime] = []
@@ -126,7 +130,7 @@ class Life:
                 [
                     [account.key, stream, at, at, at, run_id]
                     for account, stream in STREAMS
-                    if f"{account.key}.{stream}" not in self.stopped
+                    if f"{account.key}.{stream}" not in self.stopped and account.key not in self.busy
                 ],
             )
             cursor.executemany(
@@ -138,6 +142,8 @@ class Life:
                 ],
             )
         for account in READ_ACCOUNTS:
+            if account.key in self.busy:
+                continue
             self.requests(at, account.key, account.system, 300, 12)
         for workflow in WORKFLOWS:
             self.execution(at, "execution", workflow, source="n8n")
@@ -147,4 +153,4 @@ class Life:
         for schedule, (at_hour, minute) in NIGHTLY.items():
             if local.hour == at_hour:
                 self.execution(hour + timedelta(minutes=minute, seconds=1), "schedule", schedule)
-                self.execution(hour + timedelta(minutes=minute, seconds=2), "run", schedule.partition("_")[2])
+                self.execution(hour + timedelta(minutes=minute, seconds=2), "run", schedule)

@@ -81,6 +81,7 @@ class Weeks:
         self.connection = connect(url)
         self.rng = random.Random(seed)  # noqa: S311 -- the same faults each time
         self.life = Life(self.connection, BEGINS, seed)
+        self.phases = [timedelta(seconds=self.rng.uniform(0, 15)) for _ in range(faults)]
         self.faults = self._planned(faults)
         self.ends = self.faults[-1].over_at + timedelta(hours=2)
         self.refused: set[str] = set()
@@ -146,18 +147,14 @@ class Weeks:
         self.life.go_on(at)
 
     def _until_next(self, at: datetime) -> timedelta:
-        """Rounds come as in life where something may show; else the clock leaps."""
-        before = timedelta(minutes=1)
+        """Rounds come as in life where something may show, in step with no fault; else the clock leaps."""
+        coming = [fault.over_at - at for fault in self.faults if fault.injected and fault.over_at > at]
         for fault in self.faults:
-            if fault.visible_at - before <= at and fault.detected_at is None and at < fault.over_at:
+            begins = fault.visible_at - timedelta(minutes=1) - self.phases[fault.number]
+            if begins <= at and fault.detected_at is None and at < fault.over_at:
                 return timedelta(seconds=Timing().round) if self.database_gone else EACH_ROUND
-        coming = [f.visible_at - before - at for f in self.faults if f.visible_at - before > at]
-        coming += [f.over_at - at for f in self.faults if f.injected and f.over_at > at]
-        usual = WHILE_OPEN if self._open else IN_THE_QUIET
-        jitter = timedelta(seconds=self.rng.uniform(0, 15))  # rounds and faults don't keep step
-        return max(
-            timedelta(seconds=1), min([usual, *coming]) - (jitter if coming and min(coming) < usual else timedelta())
-        )
+            coming += [begins - at] if begins > at else []
+        return max(timedelta(seconds=1), min([WHILE_OPEN if self._open else IN_THE_QUIET, *coming]))
 
     # ---- the platform
 
@@ -253,6 +250,7 @@ def _end_run(weeks: Weeks, fault: Fault) -> None:
 
 def _hang_load(weeks: Weeks, fault: Fault) -> None:
     account, stream = fault.subject.split(".")
+    weeks.life.busy.add(account)  # its other loads wait for their turn
     weeks.connection.execute(
         "insert into ops.loads (account, stream, kind, status, started_at, business_at, dagster_run_id)"
         " values (%s, %s, 'live', 'running', %s, %s, %s)",
@@ -261,6 +259,7 @@ def _hang_load(weeks: Weeks, fault: Fault) -> None:
 
 
 def _end_load(weeks: Weeks, fault: Fault) -> None:
+    weeks.life.busy.clear()
     weeks.connection.execute(
         "update ops.loads set status = 'succeeded', finished_at = %s where dagster_run_id = %s",
         [fault.over_at, f"hang-{fault.number}"],

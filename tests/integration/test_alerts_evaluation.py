@@ -112,19 +112,17 @@ def test_a_fault_opens_one_incident_says_so_once_and_says_when_it_is_over(watch:
 
 
 def test_a_condition_must_hold_as_long_as_the_rule_says(watch: Watch) -> None:
-    watch.history.health(
-        "integration_hubspot", "degraded", watch.at, system="hubspot", account="hubspot"
-    )  # integration_degraded waits for two minutes
-    watch.look_for(seconds=105)
-    assert watch.states()["integration_degraded:integration_hubspot"] == ("pending", None)
+    watch.history.health("integration_hubspot", "unknown", watch.at, system="hubspot", account="hubspot")
+    watch.look_for(seconds=15)  # check_broken waits for half a minute
+    assert watch.states()["check_broken:integration_hubspot"] == ("pending", None)
     assert watch.told.said == []
     watch.look_for(seconds=45)
-    assert watch.told.said == ["opened hubspot answers, but worse than it should"]
+    assert watch.told.said == ["opened The health check integration_hubspot can't be made"]
 
 
 def test_what_ends_before_that_is_told_to_nobody(watch: Watch) -> None:
-    watch.history.health("integration_hubspot", "degraded", watch.at, system="hubspot", account="hubspot")
-    watch.look_for(seconds=60)
+    watch.history.health("integration_hubspot", "unknown", watch.at, system="hubspot", account="hubspot")
+    watch.look_for(seconds=15)
     watch.up()
     watch.look_for(minutes=3)
     assert watch.told.said == []

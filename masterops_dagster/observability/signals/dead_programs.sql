@@ -1,4 +1,5 @@
--- programs of the platform that ended without having been told to, within the last quarter of an hour
+-- programs of the platform that ended without having been told to within the last three minutes, and how often they did
+-- within a quarter of an hour
 select
     name as subject,
     'masterops' as system,
@@ -11,3 +12,4 @@ from ops.workflow_execution_logs
 where error and source = 'masterops' and kind = 'command' and error_class = 'ProgramDied'
 and started_at <= %(at)s and started_at > %(at)s - interval '15 minutes'
 group by name
+having max(started_at) > %(at)s - interval '3 minutes'

@@ -1,4 +1,5 @@
--- what health checks say: 1 degraded, 2 down. Where a check was made after the moment, two failures in a row are down.
+-- what health checks say: 1 degraded, or not known because the check itself is broken; 2 down. Where a check was made
+-- after the moment, two failures in a row are down.
 with
 
 latest as (
@@ -21,13 +22,14 @@ latest as (
         select
             case
                 when count(*) filter (where failed) = 2 then 'down'
+                when count(*) filter (where outcome = 'broken') = 2 then 'unknown'
                 when (array_agg(outcome order by checked_at desc))[1] = 'degraded' then 'degraded'
                 else 'up'
             end as status,
             (array_agg(message order by checked_at desc))[1] as message,
             min(checked_at) filter (where failed) as began_at
         from (
-            select checked_at, outcome, message, outcome not in ('ok', 'degraded') as failed
+            select checked_at, outcome, message, outcome in ('failed', 'timed_out') as failed
             from ops.health_checks
             where check_id = states.check_id and checked_at <= %(at)s and checked_at > %(at)s - interval '1 day'
             order by checked_at desc
@@ -47,4 +49,4 @@ select
     jsonb_build_object('status', status, 'message', coalesce(message, status)) as detail,
     began_at
 from latest
-where status in ('degraded', 'down')
+where status in ('degraded', 'down', 'unknown')
