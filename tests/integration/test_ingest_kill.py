@@ -106,7 +106,7 @@ def content(database):
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("kills", [4, pytest.param(20, marks=pytest.mark.chaos)])
+@pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.chaos)])
 def test_a_load_killed_at_any_moment_and_run_again_leaves_what_an_undisturbed_one_leaves(
     database, database_url, state_dir, monkeypatch, kills
 ):

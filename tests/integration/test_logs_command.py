@@ -24,9 +24,9 @@ NOW = datetime.now(UTC)
 RUN = "0c9f2d1e-5b1f-4a53-8a5e-0a9d3f6c1b2a"
 
 
-def line(minutes: float, level: str, event: str, **more: str) -> LogRow:
+def line(minutes: float, level: str, event: str, at: datetime = NOW, **more: str) -> LogRow:
     return LogRow(
-        NOW - timedelta(minutes=minutes), level in ("error", "critical"), level, "masterops.test", event, **more
+        at - timedelta(minutes=minutes), level in ("error", "critical"), level, "masterops.test", event, **more
     )
 
 
@@ -132,11 +132,12 @@ def test_following_shows_each_line_once_late_ones_too(
     database_url: str, database: psycopg.Connection[TupleRow], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(logs, "POLL_SECONDS", 0.01)
+    now = datetime.now(UTC)
     with Recorder(database_url) as recorder:
-        recorder.log(line(0.5, "info", "just now"))
+        recorder.log(line(0.5, "info", "just now", now))
     lines = logs.followed(database, logs.Wanted(NOW - timedelta(hours=2), ["info", "critical"], limit=2))
     assert [one["event"] for one in islice(lines, 2)] == ["ended", "just now"]
     for minutes, event in ((0.1, "new"), (1.0, "late"), (0.0, "newest")):
         with Recorder(database_url) as recorder:
-            recorder.log(line(minutes, "info", event))
+            recorder.log(line(minutes, "info", event, now))
         assert next(lines)["event"] == event

@@ -150,6 +150,8 @@ def test_views_of_a_day_read_only_the_months_that_it_touches(database):
 
 
 def test_metrics_shows_tables_to_people_and_json_to_programs(busy):
+    soon = int(datetime.now(UTC).timestamp() * 1000) + 60_000  # this module may have been imported minutes ago
+    busy.execute("update ops.rate_budgets set used_until = %s", [[soon - 120_000, soon]])
     shown = CliRunner().invoke(app, ["metrics"], env={"COLUMNS": "200"})
     assert shown.exit_code == 0, shown.output
     for said in ("hubspot", "authentication", "1.0%", "contacts.list", "900 ms", "15.0%", "AuthenticationError"):

@@ -96,6 +96,7 @@ def test_figures_stand_beside_those_of_the_earlier_periods(compared: Comparison)
     assert added_up == len(SELLERS) * 4 * 4, "businesses with the group x KPIs x grains"
 
 
+@pytest.mark.chaos  # half a minute; `test_dagster_runs` holds what a backfill reads
 def test_a_backfill_mends_what_is_wrong_in_its_days_and_touches_nothing_else(
     compared: Comparison, platform: Platform
 ) -> None:
@@ -174,6 +175,7 @@ def test_the_numbers_are_true_after_days_of_sales_edits_cancellations_and_refund
     assert compared.days >= {today, clock.today()}
 
 
+@pytest.mark.chaos  # half a minute; the tests of identity and of the warehouse hold their parts of it
 def test_a_merge_in_hubspot_makes_one_customer_of_two_in_the_past_too(compared: Comparison, platform: Platform) -> None:
     kept, merged, business, month = _two_buyers(platform)
     before = compared.figures()
