@@ -37,7 +37,7 @@ def tell(incident: Incident, entries: Sequence[Entry]) -> list[Step]:
         steps.append(Step(incident.acknowledged_at, "acknowledged", "Acknowledged", by))
     if incident.resolved_at and "resolved" not in told:
         steps.append(Step(incident.resolved_at, "resolved", "Over", None))
-    return sorted(steps, key=lambda step: step.at, reverse=True)
+    return sorted(steps, key=lambda step: step.at)[::-1]  # also of what happened in the same moment, the last first
 
 
 def _step(entry: Entry) -> Step:
