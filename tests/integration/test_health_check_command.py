@@ -125,7 +125,14 @@ def test_watching_ends_with_the_exit_code_of_the_last_round(state_dir: Path) -> 
     command = [str(Path(sys.executable).parent / "masterops"), "health-check", "--system", "disk", "--watch", "--json"]
     environment = {**os.environ, "MASTEROPS_FREE_DISK_GIB": "1000000"}
     with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.SIG_DFL
+        ),  # ignored where the tests run in the background
     ) as watching:
         assert watching.stdout is not None
         assert watching.stderr is not None
