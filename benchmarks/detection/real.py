@@ -33,10 +33,10 @@ from masterops_dagster.simulator.world import faults as misbehaviour
 from masterops_dagster.simulator.world.inbox import Inbox
 
 SCALE = 0.02
-PATIENCE = 150.0
+PATIENCE = 100.0
 """So long a fault may go unnoticed before it counts as missed, in seconds."""
-QUIET_PATIENCE = 240.0
-LASTING = ("program_died", "n8n_execution_failed")
+QUIET_PATIENCE = 90.0
+LASTING = ("program_died", "n8n_failing", "n8n_execution_failed")
 """Rules whose incidents stay open for a while after all is well."""
 
 
@@ -79,7 +79,7 @@ class Running:
         """When each was opened, its rule, what it is about, and whether it is over. None while there is no database."""
         with connect() as connection:
             return connection.execute(
-                "select opened_at, rule_id, concat_ws(' ', cause, account, detail ->> 'subjects'), state = 'resolved'"
+                "select opened_at, rule_id, concat_ws(' ', cause, account), state = 'resolved'"
                 " from ops.incidents where opened_at >= %s order by opened_at",
                 [since],
             ).fetchall()
@@ -129,7 +129,7 @@ GROUPS: tuple[tuple[Plan, ...], ...] = (
         misbehaves("supabase", "revoked", REFUSED),
     ),
     (
-        rows("staleness", "products", "stream_stale", *(STALE.format(s, "hubspot", "products") for s in "-+")),
+        rows("staleness", "hubspot", "stream_stale", *(STALE.format(s, "hubspot", "products") for s in "-+")),
         rows(
             "wrong totals",
             "shopify_teelixir",
@@ -216,7 +216,7 @@ def in_life() -> Outcome:
         began = datetime.now(UTC)
         wait_for_quiet(running, began - timedelta(hours=1))
         began = datetime.now(UTC)
-        told: set[tuple[datetime, str]] = {(one[0], one[1]) for one in running.incidents(began - timedelta(days=1))}
+        told = {one[:3] for one in running.incidents(began - timedelta(days=1))}
         faults: list[Fault] = []
         false_alarms: list[str] = []
         for group in GROUPS:
@@ -228,7 +228,7 @@ def in_life() -> Outcome:
 
 
 def bring_about(
-    running: Running, group: Sequence[Plan], number: int, told: set[tuple[datetime, str]], false_alarms: list[str]
+    running: Running, group: Sequence[Plan], number: int, told: set[tuple[datetime, str, str]], false_alarms: list[str]
 ) -> list[Fault]:
     """Begins all faults of a group, waits until each is told, and ends them."""
     faults = []
@@ -246,9 +246,9 @@ def bring_about(
         except DatabaseUnavailable:
             continue
         for opened_at, rule, about, _ in found:
-            if (opened_at, rule) in told:
+            if (opened_at, rule, about) in told:
                 continue
-            told.add((opened_at, rule))
+            told.add((opened_at, rule, about))
             of = [one for one in faults if rule in one.rules and one.subject in about]
             fresh = next((one for one in of if one.detected_at is None), None)
             if fresh is not None:

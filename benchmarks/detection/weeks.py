@@ -22,6 +22,7 @@ from benchmarks.detection.life import REFRESH, STREAMS, WORKFLOWS, Life
 from benchmarks.measure import database
 from masterops_dagster.connectors.errors import AuthenticationError
 from masterops_dagster.database.connection import connect
+from masterops_dagster.observability import logging
 from masterops_dagster.observability.alerts import Evaluation, evaluate, load_rules
 from masterops_dagster.observability.health import Check, Reading, load_checks, run_due
 from masterops_dagster.observability.health.check import KINDS
@@ -415,8 +416,9 @@ BY_NAME = {kind.name: kind for kind in KINDS_OF_FAULTS}
 
 
 def simulate(faults: int = 200, seed: int = 20261128) -> Outcome:
-    """Runs them in a database of their own."""
+    """Runs them in a database of their own; what goes wrong in the weeks is no news, and isn't logged."""
     with database() as url, tempfile.TemporaryDirectory() as folder:
+        logging.configure("CRITICAL", record=False)
         weeks = Weeks(url, Path(folder), faults, seed)
         outcome = weeks.run()
         sys.stderr.write(f"{weeks.rounds} rounds over {outcome.weeks:.1f} simulated weeks\n")
