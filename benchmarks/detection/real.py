@@ -118,6 +118,13 @@ LETTER = (
 )
 MENDED = "update ops.dead_letters set status = 'discarded', resolved_at = now() where status = 'open'"
 
+REFUSE = """
+create function raw_hubspot.refuse() returns trigger language plpgsql
+    as $$ begin raise exception 'refused by a benchmark'; end $$;
+create trigger refuse before insert or update on raw_hubspot.owners for each row execute function raw_hubspot.refuse()
+"""
+ACCEPT = "drop function raw_hubspot.refuse() cascade"
+
 GROUPS: tuple[tuple[Plan, ...], ...] = (
     (
         misbehaves("hubspot", "revoked", REFUSED),
@@ -163,14 +170,8 @@ GROUPS: tuple[tuple[Plan, ...], ...] = (
             "run failed",
             "refresh",
             ("run_failed",),
-            lambda running: (
-                running.execute("alter table raw_hubspot.owners rename column email to email_of_owner"),
-                running.launch("hubspot", "owners"),
-            ),
-            lambda running: (
-                running.execute("alter table raw_hubspot.owners rename column email_of_owner to email"),
-                running.launch("hubspot", "owners"),
-            ),
+            lambda running: (running.execute(REFUSE), running.launch("hubspot", "owners")),
+            lambda running: (running.execute(ACCEPT), running.launch("hubspot", "owners")),
         ),
     ),
     (

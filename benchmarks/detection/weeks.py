@@ -276,6 +276,14 @@ def _start_schedule(weeks: Weeks, fault: Fault) -> None:
 
 
 def _stop_stream(weeks: Weeks, fault: Fault) -> None:
+    """It is old so long after it was read last, which may have been late."""
+    account, stream = fault.subject.split(".")
+    row = weeks.connection.execute(
+        "select max(finished_at) from ops.loads where account = %s and stream = %s", [account, stream]
+    ).fetchone()
+    assert row is not None
+    fault.visible_at = row[0] + STALE_AFTER
+    fault.over_at = fault.visible_at + timedelta(minutes=15)
     weeks.life.stopped.add(fault.subject)
 
 
@@ -358,6 +366,8 @@ def _find_database(weeks: Weeks, fault: Fault) -> None:
     weeks.database_gone = False
 
 
+STALE_AFTER = timedelta(hours=2, minutes=10)
+"""As the rule `stream_stale` has it."""
 STREAM_NAMES = tuple(f"{account.key}.{stream}" for account, stream in STREAMS)
 
 KINDS_OF_FAULTS = (

@@ -161,6 +161,20 @@ def test_a_system_that_is_down_silences_its_stale_streams_which_speak_up_if_they
     assert watch.told.said[2:] == ["opened hubspot.contacts has not been read for long"]
 
 
+def test_what_ends_together_with_its_explanation_says_nothing(watch: Watch) -> None:
+    def n8n(status: str, failed: int) -> None:
+        watch.history.at = watch.at
+        watch.history.health("n8n_server", status, watch.at, system="n8n", account="n8n")
+        watch.history.health("n8n_executions", "up", watch.at, system="n8n", account="n8n", failed_last_hour=failed)
+
+    n8n("down", failed=2)
+    watch.look_for(minutes=1)
+    assert watch.states()["n8n_failing:n8n_executions"] == ("firing", "n8n_down:n8n_server")
+    n8n("up", failed=0)
+    watch.look_for(minutes=5)
+    assert watch.told.said == ["opened n8n does not answer", "resolved n8n does not answer"]
+
+
 def test_streams_of_another_account_are_not_explained_by_it(watch: Watch) -> None:
     watch.down("shopify_teelixir")
     watch.stale("contacts")

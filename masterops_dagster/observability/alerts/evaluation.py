@@ -170,7 +170,7 @@ class _Round:
                     self.forgotten.append(self.alerts.pop((rule.id, print_)))
                 continue
             self.alerts[rule.id, print_] = now
-            if now.live and now.incident_id is None:
+            if now.live and now.incident_id is None and found is not None:  # what is about to end says nothing
                 self._mute_or_speak(rule, now, explains)
 
     def end_those_without_a_rule(self, rules: Sequence[Rule]) -> None:
