@@ -166,6 +166,8 @@ GROUPS: tuple[tuple[Plan, ...], ...] = (
             " values ('bigcommerce_buy_organics_online', 'products', 800, 1000)",
             "delete from ops.held_deletions",
         ),
+    ),
+    (
         Plan(
             "run failed",
             "refresh",
@@ -173,8 +175,6 @@ GROUPS: tuple[tuple[Plan, ...], ...] = (
             lambda running: (running.execute(REFUSE), running.launch("hubspot", "owners")),
             lambda running: (running.execute(ACCEPT), running.launch("hubspot", "owners")),
         ),
-    ),
-    (
         misbehaves("shopify_elevate_wholesale", "revoked", REFUSED),
         misbehaves("unleashed_elevate_wholesale", "revoked", REFUSED),
         misbehaves("woocommerce", "revoked", REFUSED),
