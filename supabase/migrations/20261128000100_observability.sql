@@ -43,6 +43,12 @@ $$;
 comment on function ops.ensure_partitions is 'Makes the monthly partitions that are missing between two moments, of every table in ops that is split by range. Returns how many.';
 
 
+create function ops.business_of(account text) returns text
+    language sql immutable
+    as $$ select nullif(substr(account, length(split_part(account, '_', 1)) + 2), '') $$;
+comment on function ops.business_of is 'The business of an account: teelixir of unleashed_teelixir; null where the group shares it. The twin of Account.key.';
+
+
 -- ---- what happened: logs, requests, executions
 
 create table ops.integration_logs (

@@ -417,7 +417,7 @@ incidents as (
 select
     accounts.account,
     split_part(accounts.account, '_', 1) as system,
-    nullif(substr(accounts.account, length(split_part(accounts.account, '_', 1)) + 2), '') as business_key,
+    ops.business_of(accounts.account) as business_key,
     coalesce(origins.simulated, false) as simulated,
     coalesce(health.status, 'unknown') as health,
     health.since as unwell_since,

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from masterops_dagster.businesses import ACCOUNTS
 from masterops_dagster.database import migrations, server
 from masterops_dagster.database.connection import connect
 from masterops_dagster.database.migrations import MIGRATIONS, MigrationError, migrate, pending, read
@@ -186,6 +187,11 @@ def test_every_table_of_ours_says_what_it_is_for(database: psycopg.Connection[tu
         " and obj_description(c.oid, 'pg_class') is null"
     ).fetchall()
     assert silent == []
+
+
+def test_sql_knows_the_business_of_an_account_as_python_does(database: psycopg.Connection[tuple[object, ...]]) -> None:
+    for account in ACCOUNTS:
+        assert database.execute("select ops.business_of(%s)", [account.key]).fetchone() == (account.business_key,)
 
 
 def test_policies_can_ask_who_is_asking_as_on_supabase(database: psycopg.Connection[tuple[object, ...]]) -> None:

@@ -50,7 +50,7 @@ select distinct on (account)
     account as subject,
     system,
     account,
-    nullif(substr(account, length(system) + 2), '') as business_key,
+    ops.business_of(account) as business_key,
     1::double precision as value,
     jsonb_build_object('operation', operation, 'refused_as', outcome) as detail,
     began_at

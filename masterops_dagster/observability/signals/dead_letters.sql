@@ -3,7 +3,7 @@ select
     account || '.' || stream as subject,
     split_part(account, '_', 1) as system,
     account,
-    nullif(substr(account, length(split_part(account, '_', 1)) + 2), '') as business_key,
+    ops.business_of(account) as business_key,
     count(*)::double precision as value,
     jsonb_build_object(
         'stream', stream, 'reason', left((array_agg(reason order by dead_letter_id desc))[1], 200)

@@ -20,7 +20,7 @@ select
     account as subject,
     system,
     account,
-    nullif(substr(account, length(system) + 2), '') as business_key,
+    ops.business_of(account) as business_key,
     100 * failed::double precision / requests as value,
     jsonb_build_object('requests', requests, 'failed', failed, 'outcome', coalesce(outcome, 'none')) as detail,
     began_at

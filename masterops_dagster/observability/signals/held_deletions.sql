@@ -3,7 +3,7 @@ select
     account || '.' || stream as subject,
     split_part(account, '_', 1) as system,
     account,
-    nullif(substr(account, length(split_part(account, '_', 1)) + 2), '') as business_key,
+    ops.business_of(account) as business_key,
     held_rows::double precision as value,
     jsonb_build_object('ours', our_rows, 'stream', stream) as detail,
     held_since as began_at

@@ -57,7 +57,7 @@ select
     account as subject,
     split_part(account, '_', 1) as system,
     account,
-    nullif(substr(account, length(split_part(account, '_', 1)) + 2), '') as business_key,
+    ops.business_of(account) as business_key,
     percent_left as value,
     jsonb_build_object('quota', window_name) as detail,
     null::timestamptz as began_at

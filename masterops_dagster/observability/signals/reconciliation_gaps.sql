@@ -3,7 +3,7 @@ select
     named.stream as subject,
     split_part(last.account, '_', 1) as system,
     last.account,
-    nullif(substr(last.account, length(split_part(last.account, '_', 1)) + 2), '') as business_key,
+    ops.business_of(last.account) as business_key,
     abs(last.gap)::double precision as value,
     jsonb_build_object(
         'theirs', last.source_count, 'ours', last.our_count, 'method', last.method,

@@ -32,7 +32,7 @@ select
     account as subject,
     max(system) as system,
     account,
-    nullif(substr(account, length(max(system)) + 2), '') as business_key,
+    ops.business_of(account) as business_key,
     max(duration) filter (where weeks = 0) as value,
     jsonb_build_object(
         'past', coalesce(jsonb_agg(duration order by weeks) filter (where weeks > 0), '[]')

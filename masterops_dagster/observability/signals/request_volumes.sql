@@ -26,7 +26,7 @@ select
     account as subject,
     max(system) as system,
     account,
-    nullif(substr(account, length(max(system)) + 2), '') as business_key,
+    ops.business_of(account) as business_key,
     (max(requests) filter (where weeks = 0))::double precision as value,
     jsonb_build_object(
         'past', coalesce(jsonb_agg(requests order by weeks) filter (where weeks > 0), '[]')

@@ -3,7 +3,7 @@ select
     account as subject,
     max(system) as system,
     account,
-    nullif(substr(account, length(max(system)) + 2), '') as business_key,
+    ops.business_of(account) as business_key,
     percentile_cont(0.95) within group (order by duration_ms::double precision) / 1000 as value,
     jsonb_build_object(
         'requests', count(*),

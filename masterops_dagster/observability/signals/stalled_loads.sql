@@ -3,7 +3,7 @@ select
     loads.account || '.' || loads.stream as subject,
     split_part(loads.account, '_', 1) as system,
     loads.account,
-    nullif(substr(loads.account, length(split_part(loads.account, '_', 1)) + 2), '') as business_key,
+    ops.business_of(loads.account) as business_key,
     extract(epoch from %(at)s::timestamptz - greatest(loads.started_at, asked.last_at))::double precision as value,
     jsonb_build_object('load_id', loads.load_id, 'run_id', loads.dagster_run_id, 'kind', loads.kind) as detail,
     greatest(loads.started_at, asked.last_at) as began_at

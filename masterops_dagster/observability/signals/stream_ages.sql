@@ -3,7 +3,7 @@ select
     named.stream as subject,
     split_part(loads.account, '_', 1) as system,
     loads.account,
-    nullif(substr(loads.account, length(split_part(loads.account, '_', 1)) + 2), '') as business_key,
+    ops.business_of(loads.account) as business_key,
     extract(epoch from %(at)s::timestamptz - loads.finished_at)::double precision as value,
     jsonb_build_object('last_load_id', loads.load_id, 'stream', loads.stream) as detail,
     null::timestamptz as began_at
