@@ -14,6 +14,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from masterops_dagster.businesses import ACCOUNTS
 from masterops_dagster.cli.ports import HOST, any_free
 from masterops_dagster.cli.processes import PROGRAMS
 from masterops_dagster.sources.catalogue import READ_ACCOUNTS
@@ -71,6 +72,7 @@ def test_a_second_up_reports_where_everything_is_and_starts_nothing(
     assert done.returncode == 0, done.stderr
     after = installation.status()
     assert f"Dagster UI: {service(after, 'webserver')['url']}" in done.stdout
+    assert f"status page: {service(after, 'status-page')['url']}" in done.stdout
     assert "simulated" in done.stdout
     assert after["services"] == before
 
@@ -85,6 +87,20 @@ def test_everything_answers_and_status_says_where_it_is_and_how_old_the_data_is(
     assert httpx.get(f"{service(status, 'world')['url']}/healthz").is_success
     assert [data["account"] for data in status["data"]] == [account.key for account in READ_ACCOUNTS]
     assert all(data["simulated"] and data["age_seconds"] < 900 for data in status["data"])
+
+
+def test_the_platform_watches_itself_and_every_rule_and_check_can_look(
+    installation: Installation, up: subprocess.Popen[str]
+) -> None:
+    page = service(installation.status(), "status-page")["url"]
+    board = httpx.get(f"{page}/status.json").json()["board"]
+    assert board["checks"] >= len(ACCOUNTS)
+    assert [banner["kind"] for banner in board["banners"]] == ["simulated"]  # none says that nobody watches
+    ran = json.loads(installation.run("metrics", "--json").stdout)["executions"]
+    kinds = {(row["source"], row["kind"]) for row in ran}
+    assert kinds >= {("dagster", "run"), ("dagster", "step"), ("dbt", "node"), ("n8n", "execution")}
+    incidents = json.loads(installation.run("alerts", "list", "--all", "--json").stdout)
+    assert {one["rule_id"] for one in incidents}.isdisjoint({"signal_broken", "check_broken", "run_failed"})
 
 
 def test_the_kpis_are_there_and_a_person_sees_that_they_are_simulated(

@@ -37,7 +37,7 @@ def definitions():
 
 
 def picture(definitions: dg.Definitions) -> dict[str, object]:
-    """All that a reviewer should see change: assets with what they stand on, checks, jobs, schedules."""
+    """All that a reviewer should see change: assets with what they stand on, checks, jobs, schedules, sensors."""
     graph = definitions.resolve_asset_graph()
     repository = definitions.get_repository_def()
     assets = {
@@ -53,6 +53,7 @@ def picture(definitions: dg.Definitions) -> dict[str, object]:
         "checks": sorted(f"{key.asset_key.to_user_string()}: {key.name}" for key in graph.asset_check_keys),
         "jobs": sorted(name for name in repository.job_names if not name.startswith("__")),
         "schedules": {s.name: [s.cron_schedule, s.default_status.value] for s in repository.schedule_defs},
+        "sensors": {s.name: [s.minimum_interval_seconds, s.default_status.value] for s in repository.sensor_defs},
     }
 
 
