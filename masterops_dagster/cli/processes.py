@@ -92,6 +92,11 @@ class Places:
     state: Path
 
     @property
+    def postgres(self) -> Path:
+        """The embedded server's folder: this state folder's own, whatever the settings of this process name."""
+        return self.state / "postgres"
+
+    @property
     def supervisor(self) -> Path:
         return self.state / "supervisor"
 

@@ -213,7 +213,7 @@ class Supervisor:
         end(deaf)
         others = [process for process in left_overs(state) if _program(process) != "postgres"]
         end(others)
-        postgres = server.stop(settings().postgres_dir.resolve()) if settings().embedded_database else False
+        postgres = server.stop(self._where.postgres) if settings().embedded_database else False
         stuck = left_overs(state)
         end(stuck)
         return bool(deaf or others or stuck) or postgres

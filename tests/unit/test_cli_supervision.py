@@ -106,6 +106,20 @@ def test_a_folder_too_deep_for_a_socket_gets_a_short_private_one(tmp_path: Path)
     assert not supervisor.socket.parent.exists()
 
 
+def test_stopping_one_installation_leaves_the_database_of_another_alone(supervisor: Supervisor, tmp_path: Path) -> None:
+    """The settings of this process name the other one's."""
+    from masterops_dagster.database import server
+    from masterops_dagster.settings import settings
+
+    other = settings().postgres_dir
+    running = server.start(other)
+    try:
+        Supervisor(Places(tmp_path / "mine")).stop()
+        assert server.status(other) == running
+    finally:
+        server.stop(other, mode="immediate")
+
+
 def test_the_second_up_waits_for_the_first(tmp_path: Path) -> None:
     path = tmp_path / "up.lock"
     code = (
